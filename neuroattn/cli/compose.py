@@ -1,0 +1,170 @@
+"""From words on the command line to a typed, checked `RootConfig`, without importing torch."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from neuroattn.core.config import walk
+from neuroattn.core.errors import ConfigError, NeuroattnError
+from neuroattn.core.resources import shipped
+from neuroattn.pipeline.config import RootConfig
+from neuroattn.pipeline.stages import catalogue
+
+VERSION_BASE = "1.3"
+CONFIG_NAME = "config"
+
+
+def register_schemas() -> None:
+    """Give Hydra the schema of every choice, under ``schema/<group>/<choice>``.
+
+    A choice without a YAML file of its own (a plug-in's) is offered straight from its schema.
+    """
+    store = ConfigStore.instance()
+    store.store(group="schema", name="root", node=RootConfig)
+    for entry in fields(RootConfig):
+        kind: object = entry.default_factory
+        if is_dataclass(kind) and entry.name not in catalogue().registries:
+            store.store(group="schema", name=entry.name, node=kind)
+    for group, registry in catalogue().registries.items():
+        for name, choice in registry.items():
+            store.store(group=f"schema/{group}", name=name, node=choice.schema)
+            if not (shipped("conf") / group / f"{name}.yaml").exists():
+                store.store(group=group, name=name, node=choice.schema)
+
+
+@contextmanager
+def config_loader() -> Iterator[ConfigLoader]:
+    """Hydra's loader over the shipped ``conf/``; overlays come as ``hydra.searchpath``."""
+    register_schemas()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(shipped("conf")), version_base=VERSION_BASE):
+        yield GlobalHydra.instance().config_loader()
+
+
+def load(loader: ConfigLoader, overrides: Sequence[str], *, multirun: bool = False) -> DictConfig:
+    """Compose the master config, Hydra's own node included.
+
+    Raises
+    ------
+    ConfigError : an unknown key or choice, or a value of another type.
+    """
+    mode = RunMode.MULTIRUN if multirun else RunMode.RUN
+    try:
+        return loader.load_configuration(CONFIG_NAME, list(overrides), run_mode=mode)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, _keys_of(loader, overrides)) from error
+
+
+def load_job(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Compose one job of a sweep over ``master``; raises as `load`."""
+    try:
+        return loader.load_sweep_config(master, list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, _keys_of(loader, overrides)) from error
+
+
+def _keys_of(loader: ConfigLoader, overrides: Sequence[str]) -> list[str]:
+    """All keys under the same choices, for a hint; empty where even those do not compose."""
+    choices = [word for word in overrides if word.partition("=")[0] in catalogue().registries]
+    try:
+        composed = loader.load_configuration(CONFIG_NAME, choices, run_mode=RunMode.MULTIRUN)
+        return [key.path for key in walk(typed(composed))]
+    except (HydraException, OmegaConfBaseException, NeuroattnError):
+        return []
+
+
+def typed(composed: DictConfig) -> RootConfig:
+    """The typed config of a composition; every check of every section has run.
+
+    Raises
+    ------
+    ConfigError : as `load`, and where a value is out of its range.
+    """
+    job = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    try:
+        values = OmegaConf.to_container(job, resolve=True)
+        sections = OmegaConf.to_object(job)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error) from error
+    if not isinstance(values, dict) or not isinstance(sections, dict):
+        raise ConfigError("the composed config is no tree of keys", found=type(values).__name__)
+    _refuse_unknown(values, RootConfig, sections)
+    config = RootConfig(**{str(name): value for name, value in sections.items()})
+    config.paths.root = str(Path(config.paths.root).expanduser().absolute())
+    return config
+
+
+def compose(overrides: Sequence[str]) -> RootConfig:
+    """Compose and type in one go, for callers that are no Hydra job."""
+    with config_loader() as loader:
+        return typed(load(loader, overrides))
+
+
+def _refuse_unknown(
+    values: dict[Any, Any], kind: type, sections: dict[Any, Any], prefix: str = ""
+) -> None:
+    """Refuse keys that ``+key=value`` added where the schema has none."""
+    known = {entry.name for entry in fields(kind)}
+    for name, value in values.items():
+        if name not in known:
+            raise _unknown_key(f"{prefix}{name}", [f"{prefix}{other}" for other in known])
+        section = sections[name]
+        if is_dataclass(section) and isinstance(value, dict):
+            _refuse_unknown(value, type(section), vars(section), f"{prefix}{name}.")
+
+
+def _unknown_key(key: str, known: Sequence[str]) -> ConfigError:
+    close = difflib.get_close_matches(key, known, n=4)
+    return ConfigError(
+        f"there is no key {key}",
+        expected=" | ".join(close) or None,
+        found=key,
+        fix="neuroattn <stage> --cfg job prints every key; remarks go into +notes.<name>=<text>",
+    )
+
+
+def explain(error: Exception, keys: Sequence[str] = ()) -> ConfigError:
+    """Turn Hydra's and OmegaConf's errors into a `ConfigError` of a few lines.
+
+    ``keys`` are all dotted keys, from which the nearest to a misspelt one are offered.
+    """
+    if isinstance(error.__cause__, NeuroattnError):
+        return ConfigError(str(error.__cause__))
+    text = _told(error)
+    misspelt = re.search(r"Could not override '([^']+)'", text)
+    if misspelt:
+        return _unknown_key(misspelt.group(1), keys)
+    choices = re.search(r"Available options in '([^']+)':;?\s*(.*)", text)
+    if choices:
+        group, names = choices.group(1), choices.group(2)
+        return ConfigError(
+            text[: choices.start()].rstrip("; "),
+            expected=" | ".join(name.strip() for name in names.split(";") if name.strip()),
+            fix=f"choose one of them: {group}=<name>",
+        )
+    if error.__cause__ is not None:
+        text += f": {_told(error.__cause__)}"
+    return ConfigError(text, fix="neuroattn <stage> --cfg job prints every key with its value")
+
+
+def _told(error: BaseException) -> str:
+    """Hydra's message on one line, without where it searched."""
+    noise = ("Config search path", "object_type=", "reference_type=", "full_key:")
+    lines = [line.strip() for line in str(error).splitlines()]
+    kept = [line for line in lines if line and not line.startswith(noise)]
+    return "; ".join(line for line in kept if "provider=" not in line)

@@ -1,0 +1,127 @@
+"""``neuroattn``: finds the stage or the verb, and turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from neuroattn.core.errors import EXIT_FAILED, NeuroattnError
+from neuroattn.core.logs import DEBUG_VARIABLE, debugging
+
+VERBS = {
+    "run": "run a recipe: a list of stages with overrides",
+    "demo": "run every stage on a small generated dataset",
+    "data": "generate a dataset (more verbs come with the NSD reader)",
+    "plan": "show what a stage would build, and what exists",
+    "status": "list artefacts and who computes them",
+    "why": "show which keys differ between two artefacts",
+    "gc": "remove what was left unfinished, and old job records",
+    "doctor": "check this installation and machine",
+}
+
+USAGE = """\
+neuroattn <stage> [key=value ...]   build a stage's artefact and its missing parents
+neuroattn <verb>  [...]             everything else
+
+Stages
+{stages}
+
+Verbs
+{verbs}
+
+Every stage understands Hydra's command line: key=value, group=choice, -m a=1,2, --cfg job,
+--help, --config-dir DIR, hydra/launcher=submitit_slurm. --debug shows tracebacks.
+The last line on stdout is the artefact's folder; everything else goes to stderr.
+"""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code that `docs/cli.md` documents."""
+    arguments = list(sys.argv[1:] if words is None else words)
+    if "--debug" in arguments:
+        arguments = [word for word in arguments if word != "--debug"]
+        os.environ[DEBUG_VARIABLE] = "1"
+    try:
+        return _dispatch(arguments)
+    except NeuroattnError as error:
+        if debugging():
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return EXIT_FAILED
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        print(_usage())
+        return 0
+    first, *rest = arguments
+    if first == "--version":
+        return _version()
+    if first in ("-sc", "--shell-completion"):
+        return _complete(arguments)
+    return _command(first)(first, rest)
+
+
+def _command(name: str) -> Callable[[str, list[str]], int]:
+    if name in VERBS:
+        from neuroattn.cli.verbs import run_verb
+
+        return run_verb
+    from neuroattn.pipeline.stages import stage_named
+
+    try:
+        stage_named(name)
+    except NeuroattnError as error:
+        error.expected = f"{error.expected} | {' | '.join(VERBS)}"
+        error.exit_code = 2
+        raise
+    from neuroattn.cli.app import run_stage_command
+
+    return run_stage_command
+
+
+def _usage() -> str:
+    from neuroattn.pipeline.stages import catalogue
+
+    def rows(entries: dict[str, str]) -> str:
+        return "\n".join(f"  {name:<12}{about}" for name, about in entries.items())
+
+    stages = {stage.name: stage.about for stage in catalogue().stages.values()}
+    return USAGE.format(stages=rows(stages), verbs=rows(VERBS))
+
+
+def _version() -> int:
+    from importlib.metadata import version
+
+    print(version("neuroattn"))
+    return 0
+
+
+def _complete(arguments: list[str]) -> int:
+    """Complete the first word ourselves; behind a stage, Hydra completes."""
+    from neuroattn.pipeline.stages import catalogue
+
+    line = os.environ.get("COMP_LINE", "")
+    words = line.split()
+    stages = list(catalogue().stages)
+    if any(word.startswith(("install", "uninstall")) for word in arguments):
+        from neuroattn.cli.app import run_stage_command
+
+        return run_stage_command(stages[0], arguments)
+    if len(words) > 1 and words[1] in stages and (len(words) > 2 or line.endswith(" ")):
+        from neuroattn.cli.app import run_stage_command
+
+        return run_stage_command(words[1], arguments)
+    typed = words[1] if len(words) > 1 else ""
+    print(" ".join(name for name in (*stages, *VERBS) if name.startswith(typed)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What every room stands on: artefacts, fingerprints, claims, errors, seeds, progress, tracking."""

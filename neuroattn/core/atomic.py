@@ -1,0 +1,125 @@
+"""Atomic files: readers see the old file or the new one, never a half-written one.
+
+The order is fixed: write to a temporary name in the same folder, flush, fsync, rename over
+the target, fsync the folder. A process that dies at any point leaves the target as it was
+and at most one ``.<name>.<token>.tmp`` beside it, which `sweep_temporaries` removes.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from neuroattn.core.errors import StorageError
+
+_REASONS = {
+    errno.ENOSPC: (
+        "no space left on the device",
+        "free some space, or set paths.root to another disk",
+    ),
+    errno.EDQUOT: (
+        "the disk quota is used up",
+        "free some space, or set paths.root to another disk",
+    ),
+    errno.EFBIG: (
+        "the file would exceed the size limit",
+        "raise the limit (ulimit -f) or set paths.root",
+    ),
+    errno.EROFS: ("the file system is read-only", "set paths.root to a folder that can be written"),
+    errno.EACCES: ("permission denied", "set paths.root to a folder that can be written"),
+    errno.EPERM: ("permission denied", "set paths.root to a folder that can be written"),
+    errno.ENOTDIR: ("a parent of this path is a file", "set paths.root to a folder"),
+}
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write ``path`` into a `StorageError`."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, StorageError) or error.errno not in _REASONS:
+            raise
+        reason, fix = _REASONS[error.errno]
+        raise StorageError(f"cannot write: {reason}", file=path, fix=fix) from error
+
+
+def ensure_folder(path: Path) -> Path:
+    """Create ``path`` with its parents; returns it."""
+    with storage_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def fsync_folder(path: Path) -> None:
+    """Make a rename inside ``path`` survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def fsync_file(path: Path) -> None:
+    """Force a file written by another library onto the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path to be written by any library; on success it becomes ``path``.
+
+    Raises
+    ------
+    StorageError : the disk is full, read-only or closed to us. The target is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    with storage_errors(path):
+        try:
+            yield temporary
+            fsync_file(temporary)
+            os.replace(temporary, path)
+            fsync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text to ``path`` atomically."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write readable JSON to ``path`` atomically; NaN and infinity are refused."""
+    write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON that `write_json` wrote."""
+    return json.loads(path.read_text())
+
+
+def sweep_temporaries(folder: Path, *, keep: str = "") -> None:
+    """Remove what killed writers left below ``folder``, except in its subfolder ``keep``.
+
+    Call only under a claim: another live writer's temporary file would go as well.
+    """
+    for leftover in folder.rglob(".*.tmp"):
+        if not keep or leftover.relative_to(folder).parts[0] != keep:
+            leftover.unlink(missing_ok=True)

@@ -1,0 +1,178 @@
+"""Typed, documented configuration keys, and which of them are science.
+
+Every key of every schema is declared with `science` or `execution`. Science keys can change
+a result and enter the fingerprint; execution keys (device, workers, paths, logging) cannot
+and never do. The declaration is the only place that knows.
+
+Hydra's traps that shape this module: a frozen dataclass breaks overrides, ``Literal`` and
+unions of dataclasses are rejected (use `enum.Enum` and base classes), a tuple arrives as a
+list.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from neuroattn.core.errors import ConfigError
+
+Check = Callable[[Any], bool]
+
+
+def science(default: Any, doc: str, *, check: Check | None = None, must: str = "") -> Any:
+    """Declare a key that can change a result.
+
+    Parameters
+    ----------
+    default : its default; one that differs from it enters the fingerprint.
+    doc : one sentence for the reference, with the unit where there is one.
+    check, must : a predicate and its wording, as in ``check=lambda n: n > 1, must="be above 1"``.
+    """
+    return _declare(default, doc, "science", check, must)
+
+
+def execution(default: Any, doc: str, *, check: Check | None = None, must: str = "") -> Any:
+    """Declare a key that cannot change a result: it stays out of every fingerprint."""
+    return _declare(default, doc, "execution", check, must)
+
+
+def section(kind: type, doc: str) -> Any:
+    """Declare a nested section; its own fields say what is science."""
+    return field(default_factory=kind, metadata={"doc": doc, "role": "section"})
+
+
+def _declare(default: Any, doc: str, role: str, check: Check | None, must: str) -> Any:
+    metadata = {"doc": doc, "role": role, "check": check, "must": must}
+    if isinstance(default, list | dict):
+        return field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(kw_only=True)
+class Section:
+    """Base of every schema; runs the declared checks as soon as a config is typed."""
+
+    def __post_init__(self) -> None:
+        for key in fields(self):
+            check = key.metadata.get("check")
+            value = getattr(self, key.name)
+            if check is not None and not check(value):
+                raise ConfigError(
+                    f"{type(self).__name__}.{key.name} is out of range",
+                    expected=f"it must {key.metadata['must']}",
+                    found=repr(value),
+                    fix=f"set {key.name} to a value that must {key.metadata['must']}",
+                )
+
+
+@dataclass(kw_only=True)
+class Choice(Section):
+    """Base of schemas that are picked by name (``encoder=ridge``).
+
+    ``name`` always enters the fingerprint, because two choices may have equal keys.
+    """
+
+    name: str = science("", "The choice's name in its registry; set by the choice itself.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        expected = type(self).__dataclass_fields__["name"].default
+        if self.name != expected:
+            raise ConfigError(
+                f"the name of the {type(self).__name__} section cannot be set",
+                expected=expected,
+                found=self.name,
+                fix="pick another choice on the command line, as in encoder=ridge",
+            )
+
+
+@dataclass(frozen=True)
+class Key:
+    """One leaf of a typed config: dotted ``path``, current ``value``, declaration."""
+
+    path: str
+    value: Any
+    default: Any
+    role: str
+    doc: str
+    is_name: bool
+
+
+def walk(config: Any, prefix: str = "") -> Iterator[Key]:
+    """Yield every leaf key of a typed config, depth first, in declaration order."""
+    for entry in fields(config):
+        value = getattr(config, entry.name)
+        path = f"{prefix}{entry.name}"
+        if is_dataclass(value) and not isinstance(value, type):
+            yield from walk(value, f"{path}.")
+            continue
+        yield Key(
+            path=path,
+            value=plain(value),
+            default=plain(default_of(entry)),
+            role=entry.metadata.get("role", "undeclared"),
+            doc=entry.metadata.get("doc", ""),
+            is_name=isinstance(config, Choice) and entry.name == "name",
+        )
+
+
+def default_of(entry: dataclasses.Field[Any]) -> Any:
+    """The default of a dataclass field, made fresh where it is mutable."""
+    if entry.default_factory is not dataclasses.MISSING:
+        return entry.default_factory()
+    return entry.default
+
+
+def plain(value: Any) -> Any:
+    """Reduce a config value to JSON types: enums to values, paths to text, tuples to lists."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def selected(path: str, reads: tuple[str, ...], ignores: tuple[str, ...]) -> bool:
+    """Whether a key stands under one of the dotted prefixes ``reads`` and none of ``ignores``."""
+
+    def under(prefix: str) -> bool:
+        return path == prefix or path.startswith(f"{prefix}.")
+
+    return any(map(under, reads)) and not any(map(under, ignores))
+
+
+def science_values(
+    config: Any, reads: tuple[str, ...], ignores: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """The science keys that a stage reads and whose value differs from the default.
+
+    Keyed by dotted path. Names of choices are always there; a new key at its default never
+    is, so adding one invalidates nothing.
+    """
+    return {
+        key.path: key.value
+        for key in walk(config)
+        if key.role == "science"
+        and selected(key.path, reads, ignores)
+        and (key.is_name or key.value != key.default)
+    }
+
+
+def science_defaults(
+    config: Any, reads: tuple[str, ...], ignores: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Default of every science key that a stage reads; the golden file freezes it."""
+    return {
+        key.path: key.default
+        for key in walk(config)
+        if key.role == "science" and selected(key.path, reads, ignores)
+    }

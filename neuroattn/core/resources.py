@@ -1,0 +1,24 @@
+"""Files that come with the package: configs, recipes, manifests; in a wheel or a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from neuroattn.core.errors import MissingDataError
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def shipped(name: str) -> Path:
+    """Folder ``name`` (``conf``, ``workflows``, ``data_manifests``) of this installation.
+
+    A wheel carries them in ``neuroattn/_share``; an editable install reads the checkout.
+    """
+    for candidate in (_PACKAGE / "_share" / name, _PACKAGE.parent / name):
+        if candidate.is_dir():
+            return candidate
+    raise MissingDataError(
+        f"the installation lacks its folder {name}",
+        file=_PACKAGE / "_share" / name,
+        fix="install the package again: pip install --force-reinstall neuroattn",
+    )

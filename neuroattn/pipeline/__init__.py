@@ -1,0 +1,1 @@
+"""Which stages there are, how they hang together, and how one is run."""

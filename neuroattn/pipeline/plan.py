@@ -1,0 +1,126 @@
+"""Plans: which artefacts a stage needs, under which names, whether they exist or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from neuroattn.core.artefact import Artefact
+from neuroattn.core.config import science_values
+from neuroattn.core.errors import ArtefactError
+from neuroattn.core.fingerprint import (
+    SHORT,
+    DigestCache,
+    Fingerprint,
+    stage_fingerprint,
+)
+from neuroattn.core.registry import load
+from neuroattn.core.stage import Stage
+from neuroattn.pipeline.config import RootConfig
+from neuroattn.pipeline.stages import stage_named
+
+DIGESTS = "digests.sqlite"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One artefact of a plan: its identity, its place, and the artefacts it is made from."""
+
+    stage: Stage
+    label: str
+    folder: Path
+    fingerprint: Fingerprint
+    parents: Mapping[str, Node]
+
+    def chain(self) -> Iterator[Node]:
+        """Ancestors and the node itself, parents first, each once."""
+        seen: dict[str, Node] = {}
+        for parent in self.parents.values():
+            for node in parent.chain():
+                seen.setdefault(node.stage.name, node)
+        yield from seen.values()
+        yield self
+
+
+def plan(stage: str, config: RootConfig) -> Node:
+    """Derive the artefact of ``stage`` and of all its parents from one root config.
+
+    Raises
+    ------
+    MissingDataError : a leaf file is not there, so nothing below it has a name.
+    """
+    known: dict[str, Node] = {}
+
+    def visit(name: str) -> Node:
+        if name not in known:
+            known[name] = _referenced(name, config) if name in config.use else derive(name)
+        return known[name]
+
+    def derive(name: str) -> Node:
+        declared = stage_named(name)
+        return _node(declared, config, {p: visit(p) for p in declared.parents(config)})
+
+    return derive(stage)
+
+
+def _node(stage: Stage, config: RootConfig, parents: Mapping[str, Node]) -> Node:
+    root = Path(config.paths.root)
+    leaves = load(stage.leaves)(config) if stage.leaves else {}
+    fingerprint = stage_fingerprint(
+        stage=stage.name,
+        version=stage.version,
+        science=science_values(config, stage.reads, stage.ignores),
+        parents={name: node.fingerprint.digest for name, node in parents.items()},
+        leaves=DigestCache(root / DIGESTS).digests(leaves),
+    )
+    label = f"{stage.label(config)}-{fingerprint.short}"
+    return Node(stage, label, root / stage.name / label, fingerprint, parents)
+
+
+def _referenced(name: str, config: RootConfig) -> Node:
+    artefact = find(config.use[name], Path(config.paths.root), stage=name)
+    payload = Fingerprint(artefact.fingerprint_payload)
+    return Node(stage_named(name), artefact.label, artefact.folder, payload, {})
+
+
+def find(reference: str, root: Path, *, stage: str = "*") -> Artefact:
+    """The one finished artefact that ``reference`` names: a folder, a label or a fingerprint.
+
+    Raises
+    ------
+    ArtefactError : none or several match, or it belongs to another stage.
+    """
+    folder = Path(reference).expanduser()
+    if not folder.is_dir():
+        matches = sorted(
+            path
+            for path in root.glob(f"{stage}/*-{'?' * SHORT}")
+            if path.name == reference or _has_digest(path, reference)
+        )
+        if len(matches) != 1:
+            raise ArtefactError(
+                f"{reference!r} names {len(matches)} artefacts",
+                file=root,
+                expected="a folder, a label, or the first digits of one fingerprint",
+                found=", ".join(str(path.relative_to(root)) for path in matches) or "none",
+                fix="neuroattn status lists the artefacts",
+            )
+        folder = matches[0]
+    artefact = Artefact(folder.absolute())
+    if stage not in ("*", artefact.stage):
+        raise ArtefactError(
+            f"{reference!r} is no {stage} artefact",
+            file=folder,
+            expected=stage,
+            found=artefact.stage,
+            fix=f"name an artefact of {stage}: neuroattn status lists them",
+        )
+    return artefact
+
+
+def _has_digest(folder: Path, reference: str) -> bool:
+    short = folder.name.rpartition("-")[2]
+    if len(reference) < 4 or not (short.startswith(reference) or reference.startswith(short)):
+        return False
+    return len(reference) <= SHORT or Artefact(folder).fingerprint.startswith(reference)

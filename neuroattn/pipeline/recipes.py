@@ -1,0 +1,82 @@
+"""Recipes: lists of stages with overrides, read from ``workflows/recipes`` or a file.
+
+A recipe picks combinations and defines nothing::
+
+    about: what it shows
+    steps:
+      - stage: report
+        overrides: [encoder=ridge]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from neuroattn.core.errors import ConfigError
+from neuroattn.core.resources import shipped
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a recipe with its overrides, as typed on a command line."""
+
+    stage: str
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named list of steps; ``generate`` names a dataset to be generated first, or is empty."""
+
+    name: str
+    about: str
+    steps: tuple[Step, ...]
+    generate: str = ""
+
+
+def recipes() -> dict[str, Path]:
+    """Shipped recipes by name."""
+    return {path.stem: path for path in sorted((shipped("workflows") / "recipes").glob("*.yaml"))}
+
+
+def load_recipe(name: str) -> Recipe:
+    """The recipe called ``name``, or in the file ``name``.
+
+    Raises
+    ------
+    ConfigError : there is none, or it is not of the form above.
+    """
+    known = recipes()
+    path = known.get(name, Path(name))
+    if not path.is_file():
+        raise ConfigError(
+            f"there is no recipe {name!r}",
+            expected=" | ".join(known),
+            fix="name one, or a YAML file",
+        )
+    content = yaml.safe_load(path.read_text())
+    try:
+        return Recipe(
+            name=path.stem,
+            about=str(content.get("about", "")),
+            steps=tuple(_step(step) for step in content["steps"]),
+            generate=str(content.get("generate", "")),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            "this is no recipe",
+            file=path,
+            expected="about, steps: [{stage, overrides}]",
+            found=repr(error),
+            fix="see workflows/recipes/demo.yaml",
+        ) from error
+
+
+def _step(content: dict[str, Any]) -> Step:
+    overrides: Sequence[Any] = content.get("overrides", [])
+    return Step(str(content["stage"]), tuple(map(str, overrides)))

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from neuroattn.core.atomic import (
+    atomic_path,
+    ensure_folder,
+    read_json,
+    sweep_temporaries,
+    write_json,
+    write_text,
+)
+from neuroattn.core.errors import StorageError
+
+
+def test_a_failure_inside_the_block_leaves_the_old_file_and_no_temporary(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    write_text(target, "old")
+    with pytest.raises(KeyError), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise KeyError("boom")
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_failing_system_call_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    target = tmp_path / "a.txt"
+    write_text(target, "old")
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(StorageError, match="no space left") as caught:
+        write_text(target, "new")
+    monkeypatch.undo()
+    assert target.read_text() == "old"
+    assert str(target) in str(caught.value)
+    assert "paths.root" in str(caught.value)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_order_is_write_fsync_rename_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, _n=name, _r=real: (calls.append(_n), _r(*a))[1])
+    write_text(tmp_path / "a", "x")
+    assert calls == ["fsync", "replace", "fsync"]
+
+
+def test_other_os_errors_stay_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError), atomic_path(tmp_path / "x") as temporary:
+        temporary.mkdir()
+        open(temporary, "w")  # noqa: SIM115
+    (next(tmp_path.iterdir())).rmdir()
+
+
+def test_json_refuses_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_round_trip_is_sorted(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": 1, "a": [0.1]})
+    assert read_json(tmp_path / "a.json") == {"a": [0.1], "b": 1}
+    assert (tmp_path / "a.json").read_text().index('"a"') < (tmp_path / "a.json").read_text().index(
+        '"b"'
+    )
+
+
+def test_a_file_in_place_of_a_folder_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="a parent of this path is a file"):
+        ensure_folder(tmp_path / "file" / "sub")
+
+
+def test_sweep_spares_the_claims(tmp_path: Path) -> None:
+    (tmp_path / ".claim").mkdir()
+    for name in (".a.1.tmp", ".claim/.b.2.tmp", "keep.txt"):
+        (tmp_path / name).write_text("")
+    sweep_temporaries(tmp_path, keep=".claim")
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {".claim/.b.2.tmp", "keep.txt"}

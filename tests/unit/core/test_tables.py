@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neuroattn.core.errors import ArtefactError
+from neuroattn.core.tables import read_tsv, rois_of, write_tsv
+
+
+def test_floats_come_back_bit_for_bit(tmp_path: Path) -> None:
+    bits = np.random.default_rng(0).integers(0, 2**63, 20_000, dtype=np.uint64)
+    values = bits.view(np.float64)
+    values = values[np.isfinite(values)]
+    write_tsv(tmp_path / "t.tsv", pd.DataFrame({"x": values}))
+    assert np.array_equal(read_tsv(tmp_path / "t.tsv").x.to_numpy(), values)
+
+
+def test_text_that_looks_like_missing_stays_text(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"roi": ["NA", "null", "", "nan"], "x": [1.0, None, 2.0, 3.0]})
+    write_tsv(tmp_path / "t.tsv", frame)
+    back = read_tsv(tmp_path / "t.tsv")
+    assert back.roi.tolist() == ["NA", "null", "", "nan"]
+    assert back.x.isna().tolist() == [False, True, False, False]
+
+
+def test_absent_columns_are_named(tmp_path: Path) -> None:
+    write_tsv(tmp_path / "t.tsv", pd.DataFrame({"a": [1]}))
+    with pytest.raises(ArtefactError, match="lacks the columns b"):
+        read_tsv(tmp_path / "t.tsv", ("a", "b"))
+
+
+def test_rois_of_one_cell() -> None:
+    assert rois_of("V1|V2") == ["V1", "V2"]
+    assert rois_of("") == rois_of(float("nan")) == []

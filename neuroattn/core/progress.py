@@ -61,12 +61,11 @@ class Progress:
             self._speak()
 
     def _is_time(self) -> bool:
-        if time.monotonic() - self._spoke >= LINE_EVERY_SECONDS:
-            return True
+        silence = time.monotonic() - self._spoke
         share = 0.0 if not self.total else (self.done - self._spoke_at) / self.total
-        # A short loop finishes before anyone reads; its closing line is enough.
-        return (
-            share >= LINE_EVERY_SHARE and time.monotonic() - self._began > LINE_EVERY_SECONDS / 10
+        # A loop of some seconds is over before anyone reads; its closing line is enough.
+        return silence >= LINE_EVERY_SECONDS or (
+            share >= LINE_EVERY_SHARE and silence >= LINE_EVERY_SECONDS / 6
         )
 
     def _speak(self) -> None:

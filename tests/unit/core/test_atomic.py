@@ -20,9 +20,14 @@ from neuroattn.core.errors import StorageError
 def test_a_failure_inside_the_block_leaves_the_old_file_and_no_temporary(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     write_text(target, "old")
-    with pytest.raises(KeyError), atomic_path(target) as temporary:
-        temporary.write_text("half")
-        raise KeyError("boom")
+
+    def fail_half_way() -> None:
+        with atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise KeyError("boom")
+
+    with pytest.raises(KeyError):
+        fail_half_way()
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
@@ -57,9 +62,13 @@ def test_order_is_write_fsync_rename_fsync(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_other_os_errors_stay_what_they_are(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError), atomic_path(tmp_path / "x") as temporary:
-        temporary.mkdir()
-        open(temporary, "w")  # noqa: SIM115
+    def open_a_folder() -> None:
+        with atomic_path(tmp_path / "x") as temporary:
+            temporary.mkdir()
+            open(temporary, "w")  # noqa: SIM115
+
+    with pytest.raises(IsADirectoryError):
+        open_a_folder()
     (next(tmp_path.iterdir())).rmdir()
 
 

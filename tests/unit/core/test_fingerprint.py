@@ -38,10 +38,15 @@ def test_key_order_does_not_matter(science: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"stage": "t"}, {"version": 2}, {"science": {"a": 2}}, {"science": {"b": 1}}, {"science": {"a": "1"}},
-        {"parents": {"p": "00"}}, {"leaves": {"f": "00"}},
+        {"stage": "t"},
+        {"version": 2},
+        {"science": {"a": 2}},
+        {"science": {"b": 1}},
+        {"science": {"a": "1"}},
+        {"parents": {"p": "00"}},
+        {"leaves": {"f": "00"}},
     ],
-)  # fmt: skip
+)
 def test_everything_hashed_matters(changes: dict[str, object]) -> None:
     assert _fingerprint(**changes) != _fingerprint()
 

@@ -1,0 +1,1 @@
+"""Pure numerics: correlation, ceilings, permutation, bootstrap."""

@@ -1,0 +1,154 @@
+"""The contract of every dataset, and how to open one.
+
+A reader (one module per layout on disk) yields tables, pictures by image id and responses
+in blocks. Nothing here depends on a layout, and nothing here imports pandas or torch, so
+that a plan can ask for the input files of a dataset at no cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroattn.core.errors import ConfigError
+from neuroattn.data.files import existing_file
+from neuroattn.data.registry import DATASET_LEAVES, DATASETS, DatasetConfig, SplitKind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Splits = dict[str, dict[str, list[int]]]
+ResponseBlock = tuple[slice, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What was recorded, from whom, and on what terms; ``simulated`` follows every figure."""
+
+    name: str
+    species: str
+    modality: str
+    units: str
+    space: str
+    licence: str
+    citation: str
+    description: str = ""
+    simulated: bool = False
+
+
+class Stimuli(Protocol):
+    """Pictures by image id."""
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Every image id with a picture, ascending."""
+
+    def file(self, image: int) -> str:
+        """Where the picture stands inside the dataset: ``images/00017.jpg``, ``imgBrick[17]``."""
+
+    def read(self, image: int) -> NDArray[np.uint8]:
+        """The picture as (height, width, 3) sRGB.
+
+        Raises
+        ------
+        DataError : there is no such picture, or it cannot be decoded.
+        """
+
+    def digest(self, image: int) -> str:
+        """SHA-256 of the picture's bytes: those of its file, or of its part of the array."""
+
+
+class Dataset(Protocol):
+    """One dataset, restricted to the subjects asked for.
+
+    ``trials`` has the columns trial, subject, session, run, image, repeat, and ``targets``
+    the columns target, subject, hemisphere, vertex, rois (joined by ``|``); their row orders
+    are the rows and columns of the responses. ``images`` has a row (image, file, source) for
+    every image that was shown. Missing text is ``""``, missing numbers are NA. ``captions``
+    is keyed by image id as text.
+    """
+
+    @property
+    def description(self) -> Description:
+        """What was recorded."""
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row per row of responses."""
+
+    @property
+    def images(self) -> pd.DataFrame:
+        """One row per image shown, by ascending id."""
+
+    @property
+    def targets(self) -> pd.DataFrame:
+        """One row per column of responses."""
+
+    @property
+    def stimuli(self) -> Stimuli:
+        """The pictures."""
+
+    @property
+    def splits(self) -> Splits:
+        """Splits that come with the dataset, by name."""
+
+    @property
+    def captions(self) -> dict[str, list[str]]:
+        """Captions by image id as text."""
+
+    def response_blocks(self) -> Iterator[ResponseBlock]:
+        """Yield (rows, values (rows, targets)) over all trials, in order, each row once.
+
+        A block holds ``block_mib`` at most, unless one row is larger: a session's file is
+        never held whole.
+        """
+
+    def response_origin(self, row: int) -> tuple[Path, str]:
+        """File and place, in the words of the layout, from which a row of responses came."""
+
+
+def open_dataset(config: DatasetConfig) -> Dataset:
+    """Open the dataset of a typed config; its tables are checked, its responses are not read.
+
+    Raises
+    ------
+    ConfigError : ``dataset.root`` is not set.
+    MissingDataError, DataError, LeakError, SecurityError : what is wrong, where, and the remedy.
+    """
+    return cast("Dataset", DATASETS.load(config.name)(config))
+
+
+def leaves(config: Any) -> Mapping[str, Path]:
+    """Input files of ``prepare`` by stable name, from the root config."""
+    return cast("Mapping[str, Path]", DATASET_LEAVES.load(config.dataset.name)(config.dataset))
+
+
+def split_leaves(config: Any) -> Mapping[str, Path]:
+    """The file of a split given by file, from the root config; a leaf of whatever fits on it."""
+    split = config.dataset.split
+    return {"split.json": split_file(split.file)} if split.kind is SplitKind.file else {}
+
+
+def split_file(name: str | None) -> Path:
+    """Path of ``dataset.split.file``.
+
+    Raises
+    ------
+    ConfigError : it is not set.
+    MissingDataError : it is not there.
+    """
+    if not name:
+        raise ConfigError(
+            "dataset.split.kind=file needs a file",
+            expected='a JSON file {"train": [image, …], "test": [image, …]}',
+            found="dataset.split.file is not set",
+            fix="set dataset.split.file=FILE, or dataset.split.kind=kfold",
+        )
+    return existing_file(
+        Path(name).expanduser(), "the split", fix="correct dataset.split.file=FILE"
+    )

@@ -1,0 +1,237 @@
+"""Folds over images: training and test side, never a picture on both.
+
+The unit is the image, so all its repeats, over all subjects, are on one side. Images with
+equal bytes count as one image, and so do, where asked, pictures cut from one photograph.
+Every fold passes `check_no_leak` before anyone sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from neuroattn.core.errors import ConfigError, DataError, LeakError
+from neuroattn.core.seeding import generator
+from neuroattn.data.dataset import Splits, split_file
+from neuroattn.data.files import named
+from neuroattn.data.registry import KeepTogether, SplitConfig, SplitKind
+from neuroattn.data.split_files import read_splits
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One division of the images.
+
+    Parameters
+    ----------
+    index : position among the folds, from 0.
+    name : in words, as in ``kfold-0``.
+    train, test : image ids, ascending.
+    """
+
+    index: int
+    name: str
+    train: Ids
+    test: Ids
+
+
+class Splittable(Protocol):
+    """What `folds` needs of a prepared dataset: tables of images and trials, named splits."""
+
+    @property
+    def images(self) -> pd.DataFrame:
+        """One row per image: image sha256 source."""
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial: image."""
+
+    @property
+    def splits(self) -> Splits:
+        """Splits that come with the dataset, by name."""
+
+
+def folds(prepared: Splittable, split: SplitConfig) -> list[Fold]:
+    """The folds that ``split`` asks for, each checked.
+
+    k-fold and random folds are permutations seeded by ``split.seed`` alone. The test sides
+    of a k-fold split are disjoint and cover all images.
+
+    Raises
+    ------
+    ConfigError : fewer groups of images than folds; a split that does not exist.
+    LeakError : a picture on both sides (possible in splits that were given, not drawn).
+    """
+    kind = split.kind
+    if kind is SplitKind.auto:
+        kind = SplitKind.dataset if prepared.splits else SplitKind.kfold
+    if kind in (SplitKind.dataset, SplitKind.file):
+        made = [_given(prepared, split, kind)]
+    else:
+        groups = groups_of(prepared.images, split.keep_together)
+        made = kfold(groups, split.folds, split.seed) if kind is SplitKind.kfold else [
+            random_fold(groups, split.test_fraction, split.seed)
+        ]  # fmt: skip
+    digests = dict(zip(prepared.images["image"], prepared.images["sha256"], strict=True))
+    for fold in made:
+        check_no_leak(fold, prepared.trials, digests)
+    return made
+
+
+def groups_of(images: pd.DataFrame, by: KeepTogether) -> list[Ids]:
+    """Groups of image ids that must share a side, in the order of their lowest id.
+
+    Images are linked where their digests agree and, with ``by=source``, where their sources
+    agree and are known; groups are the connected components.
+    """
+    ids = images["image"].to_numpy(dtype=np.int64)
+    labels = list(range(len(ids)))
+    keys = ["sha256", "source"] if by is KeepTogether.source else ["sha256"]
+    changed = True
+    while changed:  # every pass spreads the lowest label over one more link
+        before = labels
+        for key in keys:
+            links = [value or own for value, own in zip(images[key], ids, strict=True)]
+            lowest: dict[Any, int] = {}
+            for link, label in zip(links, labels, strict=True):
+                lowest[link] = min(label, lowest.get(link, label))
+            labels = [lowest[link] for link in links]
+        changed = before != labels
+    groups: dict[int, list[int]] = {}
+    for image, label in zip(ids.tolist(), labels, strict=True):
+        groups.setdefault(label, []).append(image)
+    return [np.sort(np.array(members, dtype=np.int64)) for members in groups.values()]
+
+
+def kfold(groups: Sequence[Ids], count: int, seed: int) -> list[Fold]:
+    """Deal permuted groups, the largest first, each to the smallest of ``count`` test sides."""
+    _enough(groups, count)
+    order = generator(seed, "split", "kfold").permutation(len(groups))
+    dealt = sorted(order, key=lambda index: -len(groups[index]))  # stable: keeps the permutation
+    sides: list[list[Ids]] = [[] for _ in range(count)]
+    sizes = [0] * count
+    for index in dealt:
+        smallest = sizes.index(min(sizes))
+        sides[smallest].append(groups[index])
+        sizes[smallest] += len(groups[index])
+    everything = np.concatenate(groups)
+    return [
+        _fold(k, f"kfold-{k}", np.concatenate(side), everything) for k, side in enumerate(sides)
+    ]
+
+
+def random_fold(groups: Sequence[Ids], fraction: float, seed: int) -> Fold:
+    """Put permuted groups on the test side until it holds ``fraction`` of the images.
+
+    One group at least stays on each side, so with few large groups the share is approximate.
+    """
+    _enough(groups, 2)
+    order = generator(seed, "split", "random").permutation(len(groups))
+    everything = np.concatenate(groups)
+    wanted = fraction * len(everything)
+    totals = np.cumsum([len(groups[index]) for index in order])
+    taken = int(np.argmin(np.abs(totals - wanted))) + 1
+    taken = min(taken, len(groups) - 1)
+    test = np.concatenate([groups[index] for index in order[:taken]])
+    return _fold(0, "random", test, everything)
+
+
+def _fold(index: int, name: str, test: Ids, everything: Ids) -> Fold:
+    return Fold(index, name, np.setdiff1d(everything, test), np.sort(test))
+
+
+def _enough(groups: Sequence[Ids], count: int) -> None:
+    if len(groups) < count:
+        raise ConfigError(
+            "there are too few images for this split",
+            expected=f"{count} images, or groups of images that stay together",
+            found=len(groups),
+            fix="set dataset.split.folds lower, or dataset.split.keep_together=content",
+        )
+
+
+def _given(prepared: Splittable, split: SplitConfig, kind: SplitKind) -> Fold:
+    known = prepared.images["image"].tolist()
+    given = (
+        read_splits(split_file(split.file), known) if kind is SplitKind.file else prepared.splits
+    )
+    name = _choose(given, split.named, kind)
+    sides = {side: np.array(sorted(images), dtype=np.int64) for side, images in given[name].items()}
+    for side, images in sides.items():
+        if not images.size:
+            raise DataError(
+                f"the split {name} has no image on its {side} side",
+                expected="images that were shown to the subjects kept",
+                found="none",
+                fix="keep more subjects, or set dataset.split.kind=kfold",
+            )
+    return Fold(0, name, sides["train"], sides["test"])
+
+
+def _choose(given: Splits, wanted: str | None, kind: SplitKind) -> str:
+    if wanted is None and len(given) == 1:
+        return next(iter(given))
+    if wanted is None or wanted not in given:
+        raise ConfigError(
+            "there is no such split" if wanted else "which split is not clear",
+            expected=" | ".join(given) or f"a split of the {kind.value}",
+            found=wanted or ("several" if given else "none"),
+            fix="set dataset.split.named=NAME" if given else "set dataset.split.kind=kfold",
+        )
+    return wanted
+
+
+def check_no_leak(fold: Fold, trials: pd.DataFrame, digests: Mapping[int, str]) -> None:
+    """Refuse a fold in which anything of the test side stands on the training side.
+
+    Parameters
+    ----------
+    trials : one row per trial with the column ``image``, all subjects.
+    digests : image id -> SHA-256 of its picture.
+
+    Raises
+    ------
+    LeakError : an image, one of its trials, or a picture with equal bytes is on both sides.
+    DataError : a side is empty, or names an image without trials or digest.
+    """
+    _check_sides(fold, trials, digests)
+    both = np.intersect1d(fold.train, fold.test)
+    if both.size:
+        raise _leak(fold, "images", f"images {named(both)}")
+    train = {digests[int(image)]: int(image) for image in fold.train}
+    pairs = [
+        f"{train[digests[int(image)]]} and {int(image)}"
+        for image in fold.test
+        if digests[int(image)] in train
+    ]
+    if pairs:
+        raise _leak(fold, "pictures with equal bytes", f"images {named(pairs)} (train and test)")
+
+
+def _check_sides(fold: Fold, trials: pd.DataFrame, digests: Mapping[int, str]) -> None:
+    sides = np.concatenate([fold.train, fold.test])
+    shown = np.intersect1d(trials["image"].to_numpy(), np.array(list(digests), dtype=np.int64))
+    strange = np.setdiff1d(sides, shown)
+    if strange.size or not fold.train.size or not fold.test.size:
+        raise DataError(
+            f"the fold {fold.name} does not fit the dataset",
+            expected="shown images on both sides",
+            found=f"no trials of images {named(strange)}" if strange.size else "an empty side",
+            fix="correct the split, or set dataset.split.kind=kfold",
+        )
+
+
+def _leak(fold: Fold, what: str, found: str) -> LeakError:
+    return LeakError(
+        f"{what} stand on both sides of the fold {fold.name}",
+        expected="each picture in train or in test",
+        found=found,
+        fix="correct the split, or let neuroattn draw one: dataset.split.kind=kfold",
+    )

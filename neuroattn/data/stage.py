@@ -1,0 +1,163 @@
+"""Stage ``prepare``: any dataset in one checked form, with no split and nothing fitted.
+
+Responses are streamed in blocks, so memory does not grow with trials; they keep their scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from neuroattn.core.errors import DataError
+from neuroattn.core.hdf5 import add_dataset
+from neuroattn.core.stage import StageContext, StageResult
+from neuroattn.core.tables import IMAGES, TARGETS, TRIALS
+from neuroattn.data.dataset import Dataset, ResponseBlock, Splits, open_dataset
+from neuroattn.data.registry import DatasetConfig
+
+
+def run(context: StageContext) -> StageResult:
+    """Write the tables, the responses and the description of ``config.dataset``.
+
+    Raises
+    ------
+    DataError : a response is NaN or infinite, or the reader breaks its contract.
+    """
+    dataset = open_dataset(context.section("dataset", DatasetConfig))
+    _write_responses(context, dataset)
+    images = _with_digests(context, dataset)
+    context.out.table("trials.tsv", dataset.trials[list(TRIALS)])
+    context.out.table("images.tsv", images[list(IMAGES)])
+    context.out.table("targets.tsv", dataset.targets[list(TARGETS)])
+    context.out.json("splits.json", shown_splits(dataset.splits, images["image"].tolist()))
+    shown = set(map(str, images["image"]))
+    context.out.json("captions.json", {i: c for i, c in dataset.captions.items() if i in shown})
+    counts = {
+        "n_images": len(images),
+        "n_trials": len(dataset.trials),
+        "n_targets": len(dataset.targets),
+        "n_subjects": dataset.trials["subject"].nunique(),
+    }
+    context.out.json("dataset.json", {**asdict(dataset.description), **counts})
+    repeats = dataset.trials["image"].value_counts()
+    spread = {"repeats.min": float(repeats.min()), "repeats.max": float(repeats.max())}
+    return StageResult(
+        metrics={**{key: float(count) for key, count in counts.items()}, **spread},
+        methods=methods(dataset, counts, repeats),
+    )
+
+
+def _with_digests(context: StageContext, dataset: Dataset) -> pd.DataFrame:
+    digests = []
+    with context.progress("picture digests", len(dataset.images)) as progress:
+        for image in dataset.images["image"]:
+            digests.append(dataset.stimuli.digest(int(image)))
+            progress.advance()
+    return dataset.images.assign(sha256=digests)
+
+
+def shown_splits(splits: Splits, shown: list[int]) -> Splits:
+    """``splits`` over images that were shown to the subjects kept."""
+    kept = set(shown)
+    return {
+        name: {side: [image for image in images if image in kept] for side, images in sides.items()}
+        for name, sides in splits.items()
+    }
+
+
+def _write_responses(context: StageContext, dataset: Dataset) -> None:
+    shape = (len(dataset.trials), len(dataset.targets))
+    attributes = {"units": dataset.description.units, "simulated": dataset.description.simulated}
+    faults = _Faults()
+    with (
+        context.out.hdf5("responses.h5") as file,
+        context.progress("responses", shape[0]) as progress,
+    ):
+        array = add_dataset(file, "responses", shape=shape, dtype=np.float32, attributes=attributes)
+        for rows, values in in_order(dataset.response_blocks(), shape):
+            faults.look(rows, values)
+            array[rows] = values
+            progress.advance(len(values))
+        faults.refuse(dataset)
+
+
+def in_order(blocks: Iterator[ResponseBlock], shape: tuple[int, int]) -> Iterator[ResponseBlock]:
+    """Pass ``blocks`` on while they cover (trials, targets) once, in order, in float32.
+
+    Raises
+    ------
+    DataError : they do not, which is a fault of the reader.
+    """
+    done = 0
+    for rows, values in blocks:
+        expected = (rows.stop - rows.start, shape[1])
+        if rows.start != done or values.shape != expected or values.dtype != np.float32:
+            raise _broken(
+                f"rows {done} onward, {shape[1]} targets, float32",
+                f"{rows}, {values.shape}, {values.dtype}",
+            )
+        done = rows.stop
+        yield rows, values
+    if done != shape[0]:
+        raise _broken(f"{shape[0]} rows", f"{done} rows")
+
+
+def _broken(expected: str, found: str) -> DataError:
+    return DataError(
+        "the reader of this dataset yields other blocks than its tables say",
+        expected=expected,
+        found=found,
+        fix="report this as a fault of the dataset's reader",
+    )
+
+
+@dataclass
+class _Faults:
+    """Counts responses that are no numbers over all blocks, and remembers the first."""
+
+    count: int = 0
+    first: tuple[int, int, float] | None = None
+
+    def look(self, rows: slice, values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
+        bad = ~np.isfinite(values)
+        if not bad.any():
+            return
+        self.count += int(bad.sum())
+        if self.first is None:
+            row, target = np.argwhere(bad)[0]
+            self.first = (rows.start + int(row), int(target), float(values[row, target]))
+
+    def refuse(self, dataset: Dataset) -> None:
+        if self.first is None:
+            return
+        row, target, value = self.first
+        file, place = dataset.response_origin(row)
+        raise DataError(
+            "responses that are no numbers",
+            file=file,
+            expected="finite values in the range of float32",
+            found=f"{value} at {place}, target {target} (the first of {self.count})",
+            fix="leave these targets or trials out of all files; do not fill them in",
+        )
+
+
+def methods(dataset: Dataset, counts: dict[str, int], repeats: pd.Series[int]) -> str:
+    """The sentence for the Methods text."""
+    about = dataset.description
+    low, high = int(repeats.min()), int(repeats.max())
+    times = f"{low}" if low == high else f"{low} to {high}"
+    kind = "Simulated responses" if about.simulated else "Responses"
+    units = f", in {about.units}" if about.units else ""
+    return (
+        f"{kind} came from {about.name} ({about.species}, {about.modality}{units}): "
+        f"{_count(counts['n_targets'], 'target')} of {_count(counts['n_subjects'], 'subject')}, "
+        f"{_count(counts['n_trials'], 'trial')} of {_count(counts['n_images'], 'image')}, "
+        f"each shown {times} time{'' if times == '1' else 's'} ({about.citation})."
+    )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""Image backbones behind one contract, the feature store, and the stage ``features``."""

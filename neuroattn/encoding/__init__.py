@@ -1,0 +1,1 @@
+"""Readouts from features to responses, their evaluation, and the stage ``encode``."""

@@ -1,0 +1,277 @@
+"""Exact ridge regression on all tokens and channels, with one penalty per target.
+
+For centred, standardised features X (images x features) and a centred response y
+
+    w = argmin |y - X w|^2 + alpha * scale * |w|^2,     scale = trace(X X^T) / images,
+
+so that ``alpha`` means the same for ten features and for a million: at alpha = 1 the penalty
+equals the mean squared length of an image's feature vector. The intercept is not penalised.
+
+The solvers are himalaya's (Dupre la Tour et al. 2022, NeuroImage 264:119728): on the Gram
+matrix by eigendecomposition where features outnumber rows, on the features by singular values
+elsewhere; both exact. Each target takes the penalty with the smallest squared error over inner
+folds of the training images. In every inner fold features and responses are centred anew on
+that fold's training part, so the intercept is exact there too. What is *not* refitted there is
+each feature's standard deviation: it comes from all training images of the outer fold, the
+inner validation part included. It sees no response and no test image, and an inner fold can
+only re-weigh features by the ratio of two estimates of one standard deviation (about
+1 / sqrt(2 n) relative, 1.2 % for n = 3,600), the same for every penalty that is compared.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neuroattn.core.errors import DataError
+from neuroattn.encoding.design import Design, Images, Reader, Scaler, fit_scaler
+from neuroattn.encoding.readout import Features, TrainingSet, chosen_layers
+from neuroattn.encoding.registry import Arithmetic, RidgeConfig
+from neuroattn.encoding.solvers import (
+    Solution,
+    alpha_grid,
+    inner_folds,
+    solve_dual,
+    solve_primal,
+    solver_device,
+)
+
+log = logging.getLogger("neuroattn.encoding")
+
+END_SHARE = 0.1
+_BLOCK = 4096
+_DTYPES = {Arithmetic.float32: torch.float32, Arithmetic.float64: torch.float64}
+
+
+@dataclass(frozen=True)
+class RidgeModel:
+    """A fitted ridge.
+
+    Parameters
+    ----------
+    config : the keys that it was fitted with.
+    scalers : layer -> training statistics of its features.
+    intercept, alpha : (targets,).
+    coefficients : layer -> (features, targets) of standardised features; the primal form.
+    images, dual : (images,) training images and (images, targets) their coefficients; the
+        dual form, which reads the training images' features again to predict.
+    """
+
+    config: RidgeConfig
+    scalers: Mapping[str, Scaler]
+    intercept: NDArray[np.float64]
+    alpha: NDArray[np.float64]
+    coefficients: Mapping[str, NDArray[np.float32]] | None = None
+    images: Images | None = None
+    dual: NDArray[np.float64] | None = None
+    device: str = "auto"
+
+    def predict(self, features: Features, images: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Predicted responses (images, targets) of these image ids."""
+        design = _bound(self.config, features, self.scalers, self.device)
+        if self.coefficients is not None:
+            product = design.times(images, self.coefficients)
+        else:
+            product = design.cross(images, _given(self.images)) @ torch.tensor(
+                _given(self.dual), dtype=torch.float64, device=design.device
+            )
+        return (product.cpu().numpy() + self.intercept).astype(np.float32)
+
+    def columns(self) -> dict[str, NDArray[np.float64]]:
+        """The penalty of each target."""
+        return {"alpha": self.alpha}
+
+    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Arrays and description, for `Ridge.restore`."""
+        arrays: dict[str, NDArray[Any]] = {"intercept": self.intercept, "alpha": self.alpha}
+        for layer, scaler in self.scalers.items():
+            arrays |= {f"mean/{layer}": scaler.mean, f"sd/{layer}": scaler.sd}
+        for layer, table in (self.coefficients or {}).items():
+            arrays[f"coefficients/{layer}"] = table
+        if self.coefficients is None:
+            arrays |= {"images": _given(self.images), "dual": _given(self.dual)}
+        return arrays, {
+            "readout": "ridge",
+            "form": "dual" if self.coefficients is None else "primal",
+            "layers": list(self.scalers),
+            "targets": len(self.intercept),
+            "standardise": self.config.standardise,
+            "precision": self.config.precision.value,
+        }
+
+
+def _given(value: NDArray[Any] | None) -> NDArray[Any]:
+    if value is None:
+        raise DataError(
+            "the fitted ridge holds no coefficients",
+            expected="its primal or its dual form",
+            found="neither",
+            fix="fit it again",
+        )
+    return value
+
+
+class Ridge:
+    """Ridge regression as a readout.
+
+    Parameters
+    ----------
+    config : the section ``encoder``.
+    """
+
+    def __init__(self, config: RidgeConfig) -> None:
+        self.config = config
+
+    def fit(self, train: TrainingSet) -> RidgeModel:
+        """Fit on training images alone; deterministic for one seed, device and thread count.
+
+        Raises
+        ------
+        DataError : responses or features are not finite, or there are too few images.
+        """
+        images, row_image, counts = np.unique(train.images, return_inverse=True, return_counts=True)
+        scale = response_scale(train.responses)
+        design = self._design(train, images, counts)
+        responses = torch.tensor(train.responses, dtype=design.dtype)
+        responses /= torch.tensor(scale, dtype=design.dtype)
+        grid = alpha_grid(self.config)
+        folds = inner_folds(row_image, self.config.inner_folds, train.seed)
+        rows = torch.tensor(row_image, device=design.device)
+        batch = self.config.n_targets_batch
+        if design.width <= len(rows):
+            matrix = _per_row(design.matrix(images), rows)
+            solution = solve_primal(matrix, responses, grid, folds, batch)
+        else:
+            gram = _per_row(_per_row(design.gram(images).to(design.dtype), rows).T, rows)
+            solution = solve_dual(gram, responses, grid, folds, batch)
+        warn_at_ends(solution.alpha, grid)
+        return self._model(design, images, rows, solution.scaled(scale), train.device)
+
+    def restore(self, arrays: dict[str, NDArray[Any]], description: Any) -> RidgeModel:
+        """The fitted ridge whose `RidgeModel.state` this is."""
+        layers = list(description["layers"])
+        primal = description["form"] == "primal"
+        return RidgeModel(
+            config=self.config,
+            scalers={name: Scaler(arrays[f"mean/{name}"], arrays[f"sd/{name}"]) for name in layers},
+            intercept=arrays["intercept"],
+            alpha=arrays["alpha"],
+            coefficients={n: arrays[f"coefficients/{n}"] for n in layers} if primal else None,
+            images=arrays.get("images"),
+            dual=arrays.get("dual"),
+        )
+
+    def methods(self) -> str:
+        """A sentence for the Methods text."""
+        config = self.config
+        scaling = "standardised" if config.standardise else "centred"
+        return (
+            f"Responses were predicted by ridge regression on {_layers(config.layers)},"
+            f" {scaling} on the training images; each target's penalty was chosen among"
+            f" {config.n_alphas} by {config.inner_folds}-fold cross-validation over training images"
+            f" (himalaya {version('himalaya')}; Dupré la Tour et al., 2022, NeuroImage 264:119728)"
+        )
+
+    def _design(self, train: TrainingSet, images: Images, counts: NDArray[np.int64]) -> Design:
+        reader = Reader(train.features, self.config.tile_mib)
+        scalers = {
+            layer: fit_scaler(reader, layer, images, counts, self.config.standardise)
+            for layer in chosen_layers(train.features, self.config.layers)
+        }
+        return _bound(self.config, train.features, scalers, train.device)
+
+    def _model(
+        self,
+        design: Design,
+        images: Images,
+        rows: Tensor,
+        solution: Solution,
+        device: str,
+    ) -> RidgeModel:
+        fitted = RidgeModel(
+            config=self.config,
+            scalers=design.scalers,
+            intercept=solution.intercept,
+            alpha=solution.alpha,
+            device=device,
+        )
+        weights = solution.weights
+        if design.width <= len(rows):
+            return replace(fitted, coefficients=_by_layer(design, weights))
+        dual = torch.zeros(len(images), weights.shape[1], dtype=torch.float64)
+        dual.index_add_(0, rows.cpu(), weights.to(torch.float64))
+        if design.width * weights.shape[1] * 4 <= self.config.primal_gb * 1e9:
+            return replace(fitted, coefficients=design.transposed_times(images, dual))
+        return replace(fitted, images=images, dual=dual.numpy())
+
+
+def _per_row(table: Float[Tensor, "images columns"], rows: Tensor) -> Float[Tensor, "rows columns"]:
+    """Repeat the rows of distinct images as the training rows want them."""
+    as_they_are = len(rows) == len(table) and bool((rows.diff() == 1).all())
+    return table if as_they_are else table[rows]
+
+
+def response_scale(responses: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Standard deviation of each target (targets,), 1 for a constant one.
+
+    The solution does not depend on it; the solver's guards against tiny penalties and equal
+    scores do, because they are absolute numbers.
+
+    Raises
+    ------
+    DataError : a response is NaN or infinite.
+    """
+    blocks = range(0, responses.shape[1], _BLOCK)
+    parts = [responses[:, start : start + _BLOCK].std(0, dtype=np.float64) for start in blocks]
+    scale = np.concatenate(parts)
+    if not np.isfinite(scale).all():
+        raise DataError(
+            "the training responses are not all finite",
+            expected="a number for every trial and target",
+            found=f"{int((~np.isfinite(scale)).sum())} targets with NaN or infinity",
+            fix="leave these targets out when the dataset is prepared",
+        )
+    return np.where(scale > 0, scale, 1.0)
+
+
+def warn_at_ends(alpha: NDArray[np.float64], grid: NDArray[np.float64]) -> None:
+    """Log a warning where more than a tenth of the targets chose an end of the grid."""
+    advice = {
+        "smallest": (grid[0], "lower encoder.alpha_min"),
+        "largest": (grid[-1], "raise encoder.alpha_max, unless these targets carry no signal"),
+    }
+    for end, (value, remedy) in advice.items():
+        share = float((alpha == value).mean())
+        if len(grid) > 1 and share > END_SHARE:
+            log.warning(
+                "%.0f %% of the targets chose the %s penalty of the grid (%.3g): %s",
+                100 * share, end, value, remedy,
+            )  # fmt: skip
+
+
+def _bound(
+    config: RidgeConfig, features: Features, scalers: Mapping[str, Scaler], device: str
+) -> Design:
+    reader = Reader(features, config.tile_mib)
+    return Design(reader, scalers, _DTYPES[config.precision], solver_device(device))
+
+
+def _by_layer(
+    design: Design, weights: Float[Tensor, "features targets"]
+) -> dict[str, NDArray[np.float32]]:
+    widths = [design.reader.width(layer) for layer in design.scalers]
+    parts = torch.split(weights.to(torch.float32), widths)
+    return {layer: part.numpy() for layer, part in zip(design.scalers, parts, strict=True)}
+
+
+def _layers(names: list[str] | None) -> str:
+    return "all stored layers" if names is None else f"the layers {', '.join(names)}"

@@ -1,0 +1,88 @@
+"""Which sections a report has, in which order: a table that later rooms extend by a line.
+
+A section names its code as ``"module:function"`` of ``(Sources) -> tuple[Block, ...]``, the
+stages it reads, and the chains whose reports show it. Nothing is imported for a section
+that is not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from neuroattn.core.registry import load
+from neuroattn.reports.blocks import Block, BuiltSection, Notice, Report
+from neuroattn.reports.sources import Sources
+
+
+@dataclass(frozen=True)
+class SectionSpec:
+    """One section of the page.
+
+    Parameters
+    ----------
+    anchor : its id, unique in the page.
+    title : its heading.
+    build : ``"module:function"``; a section without blocks is left out.
+    needs : stages without whose artefacts it cannot be built; it then says which are missing.
+    chains : reported stages for which it is shown; all if empty.
+    """
+
+    anchor: str
+    title: str
+    build: str
+    needs: tuple[str, ...] = ()
+    chains: tuple[str, ...] = ()
+
+
+_ROOM = "neuroattn.reports.sections"
+
+SECTIONS: tuple[SectionSpec, ...] = (
+    SectionSpec("errors", "Errors", f"{_ROOM}.errors:blocks"),
+    SectionSpec("summary", "Summary", f"{_ROOM}.summary:blocks"),
+    SectionSpec("data", "Data and split", f"{_ROOM}.data:blocks", needs=("prepare",)),
+    SectionSpec(
+        "regions", "Scores by region", f"{_ROOM}.scores:by_region", ("encode",), ("encode",)
+    ),
+    SectionSpec(
+        "targets", "Scores by target", f"{_ROOM}.scores:by_target", ("encode",), ("encode",)
+    ),
+    SectionSpec(
+        "predictions", "Predictions", f"{_ROOM}.predictions:blocks", ("encode",), ("encode",)
+    ),
+    SectionSpec("methods", "Methods", f"{_ROOM}.methods:blocks"),
+    SectionSpec("about", "About this report", f"{_ROOM}.about:blocks"),
+)
+
+
+def assemble(sources: Sources, specs: Iterable[SectionSpec] = SECTIONS) -> Report:
+    """Build every section that the reported stages ask for.
+
+    Sections whose stages are missing stay in the page and say so: a reader must not have to
+    guess whether something was left out.
+    """
+    name = str(sources.dataset.get("name") or "")
+    return Report(
+        title=sources.options.title or (f"Report on {name}" if name else "Report"),
+        subtitle=str(sources.dataset.get("description") or ""),
+        simulated=sources.simulated,
+        sections=tuple(_built(sources, specs)),
+    )
+
+
+def _built(sources: Sources, specs: Iterable[SectionSpec]) -> Iterator[BuiltSection]:
+    for spec in specs:
+        if spec.chains and not set(spec.chains) & set(sources.options.stages):
+            continue
+        blocks = _missing(spec, sources) or load(spec.build)(sources)
+        if blocks:
+            yield BuiltSection(spec.anchor, spec.title, tuple(blocks))
+
+
+def _missing(spec: SectionSpec, sources: Sources) -> tuple[Block, ...]:
+    absent = [stage for stage in spec.needs if not sources.has(stage)]
+    if not absent:
+        return ()
+    failed, unbuilt = "failed, see Errors", "has no finished artefact"
+    reasons = [f"{stage} {failed if stage in sources.failures else unbuilt}" for stage in absent]
+    return (Notice("note", "Not available", "; ".join(reasons) + "."),)

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import pytest
+
+from neuroattn.reports.sections import predictions, scores
+from tests.unit.reports.fabricate import Chain, chain
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """A fabricated chain that no test changes."""
+    return chain(tmp_path_factory.mktemp("chain"))
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are composed but not drawn, for tests of what stands around them."""
+    for section in (predictions, scores):
+        monkeypatch.setattr(section, "to_svg", lambda figure: b"<svg/>")

@@ -34,6 +34,7 @@ test: check
 	$(PYTEST) -m "not slow and not system and not gpu"
 
 test-system: $(STAMP)
+	@bash tests/system/install.sh
 	$(BIN)/python -m pytest -m "system and not slow"
 
 test-slow: $(STAMP)

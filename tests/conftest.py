@@ -33,3 +33,22 @@ def _quiet_logging() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers[:], root.level = handlers, level
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generated `arrays` dataset of 24 pictures and 6 targets, once per worker."""
+    from neuroattn.data.generated import generate
+
+    return generate(tmp_path_factory.mktemp("tiny") / "data", images=24, targets=6, repeats=2)
+
+
+@pytest.fixture(scope="session")
+def tiny_root(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root in which the tiny chain was built up to the report, once per worker. Read only."""
+    from tests.chain import neuroattn, words
+
+    root = tmp_path_factory.mktemp("root")
+    ran = neuroattn(*words("report", tiny_data, root))
+    assert ran.code == 0, ran.err
+    return root

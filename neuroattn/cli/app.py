@@ -32,6 +32,7 @@ from neuroattn.cli.compose import (
 from neuroattn.cli.jobs import Result, leave_on_sigterm, load_result, run_job
 from neuroattn.core.atomic import ensure_folder, storage_errors
 from neuroattn.core.errors import EXIT_FAILED, ConfigError, SecurityError
+from neuroattn.core.logs import debugging
 from neuroattn.core.resources import shipped
 
 log = logging.getLogger("neuroattn.cli")
@@ -64,7 +65,8 @@ def run_stage_command(stage: str, words: Sequence[str]) -> int:
     folder = _call_folder(master, stage, Path(config.paths.root), is_sweep)
     place = f"hydra.{'sweep' if is_sweep else 'run'}.dir='{folder}'"
     code = _hand_over([*(["--multirun"] if is_sweep else []), *overrides, place])
-    return _conclude([load_result(folder, n) for n in range(len(jobs))], is_sweep, code)
+    results = [load_result(folder, number) for number in range(len(jobs))]
+    return _conclude_sweep(results, jobs) if is_sweep else _conclude(results[0], code)
 
 
 def _parse(words: Sequence[str]) -> Namespace:
@@ -145,6 +147,9 @@ def _call_folder(master: DictConfig, stage: str, root: Path, is_sweep: bool) -> 
 def _hand_over(words: list[str]) -> int:
     """Let Hydra's own main run; it leaves through ``SystemExit`` where it fails."""
     leave_on_sigterm()
+    # submitit would write its warnings on stdout; unconfigured, they reach Hydra's handler.
+    os.environ.setdefault("SUBMITIT_LOG_LEVEL", "NOCONFIG")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise what a launcher raises, instead of printing it
     before = sys.argv
     sys.argv = [before[0], *words]
     main = hydra.main(
@@ -154,33 +159,42 @@ def _hand_over(words: list[str]) -> int:
         main()
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else EXIT_FAILED
+    except Exception as error:  # a job never raises: this is the launcher's own
+        if debugging():
+            raise
+        told = "; ".join(line.strip() for line in str(error).splitlines()[:2])
+        print(f"the launcher stopped: {told}", file=sys.stderr)
+        return EXIT_FAILED
     finally:
         sys.argv = before
     return 0
 
 
-def _conclude(results: Sequence[Result], is_sweep: bool, code: int) -> int:
-    """Print one line per job on stdout, and what failed on stderr."""
-    failed = [result for result in results if result.exit_code]
-    if is_sweep:
-        for result in results:
-            print(result.path or "-")
-        if failed:
-            print(f"\n{len(failed)} of {len(results)} jobs failed:", file=sys.stderr)
-    elif not failed:
-        print(results[0].path)
-    for result in failed:
-        _report_failure(result, is_sweep)
-    if failed:
-        return failed[0].exit_code if not is_sweep else EXIT_FAILED
-    return code
-
-
-def _report_failure(result: Result, is_sweep: bool) -> None:
-    head = f"job {result.number}: " if is_sweep else "error: "
-    print(head + result.problem, file=sys.stderr)
+def _conclude(result: Result, code: int) -> int:
+    """Print the path on stdout, or the failure on stderr."""
+    if not result.exit_code:
+        print(result.path)
+        return code
+    print(f"error: {result.problem}", file=sys.stderr)
     if result.log:
         print(f"  log: {result.log}", file=sys.stderr)
+    return result.exit_code
+
+
+def _conclude_sweep(results: Sequence[Result], jobs: Sequence[Sequence[str]]) -> int:
+    """Print one line per job on stdout, and one table of what failed on stderr."""
+    for result in results:
+        print(result.path or "-")
+    failed = [result for result in results if result.exit_code]
+    if not failed:
+        return 0
+    common = set(jobs[0]).intersection(*jobs)
+    print(f"\n{len(failed)} of {len(results)} jobs failed\n  job  problem", file=sys.stderr)
+    for result in failed:
+        own = " ".join(word for word in jobs[result.number] if word not in common)
+        lines = [own, *result.problem.splitlines(), f"log: {result.log}"]
+        print(f"{result.number:>5}  " + "\n       ".join(lines), file=sys.stderr)
+    return EXIT_FAILED
 
 
 def _complete(stage: str, words: Sequence[str]) -> int:

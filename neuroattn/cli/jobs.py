@@ -65,8 +65,10 @@ def run_job(composed: DictConfig) -> None:
         config = typed(composed)
         artefact = run_stage(config.stage, config)
         result = Result(number, path=str(artefact.folder))
-    except KeyboardInterrupt:
-        result = Result(number, problem="interrupted", log=str(record), exit_code=130)
+    except (KeyboardInterrupt, SystemExit) as leaving:
+        code = int(leaving.code or 0) if isinstance(leaving, SystemExit) else 130
+        problem = "stopped by a signal; the same command resumes"
+        result = Result(number, problem=problem, log=str(record), exit_code=code)
     except Exception as error:  # noqa: BLE001 - a job never raises into Hydra
         code = error.exit_code if isinstance(error, NeuroattnError) else EXIT_FAILED
         result = Result(number, problem=describe(error), log=str(record), exit_code=code)

@@ -110,16 +110,21 @@ def _complete(arguments: list[str]) -> int:
     line = os.environ.get("COMP_LINE", "")
     words = line.split()
     stages = list(catalogue().stages)
-    if any(word.startswith(("install", "uninstall")) for word in arguments):
+    is_install = any(word.startswith(("install", "uninstall")) for word in arguments)
+    is_first = len(words) < 2 or (len(words) == 2 and not line.endswith(" "))
+    if not is_install and is_first:
+        typed = words[1] if len(words) > 1 else ""
+        print(" ".join(name for name in (*stages, *VERBS) if name.startswith(typed)))
+    elif is_install or words[1] in stages:
         from neuroattn.cli.app import run_stage_command
 
-        return run_stage_command(stages[0], arguments)
-    if len(words) > 1 and words[1] in stages and (len(words) > 2 or line.endswith(" ")):
-        from neuroattn.cli.app import run_stage_command
+        return run_stage_command(stages[0] if is_install else words[1], arguments)
+    elif words[1] == "plan":
+        print(" ".join(stages))
+    elif words[1] == "run":
+        from neuroattn.pipeline.recipes import recipes
 
-        return run_stage_command(words[1], arguments)
-    typed = words[1] if len(words) > 1 else ""
-    print(" ".join(name for name in (*stages, *VERBS) if name.startswith(typed)))
+        print(" ".join(recipes()))
     return 0
 
 

@@ -34,13 +34,16 @@ def run_stage(stage: str, config: RootConfig) -> Artefact:
     ------
     NeuroattnError : with the remedy; an unfinished artefact is left to be resumed.
     """
-    return build(plan(stage, config), config)
+    node = plan(stage, config)
+    if is_done(node.folder):
+        log.info("%s/%s is done already", stage, node.label)
+    return build(node, config)
 
 
 def build(node: Node, config: RootConfig) -> Artefact:
     """Build ``node`` unless it is done, its parents first."""
     if is_done(node.folder):
-        log.info("%s/%s is done", node.stage.name, node.label)
+        log.debug("%s/%s is done", node.stage.name, node.label)
         return Artefact(node.folder)
     parents, failures = _build_parents(node, config)
     on_wait = _Patience(node)
@@ -185,10 +188,11 @@ class _Run:
         )
 
     def _record_failure(self, error: BaseException) -> None:
-        if not isinstance(error, InterruptedRunError):
-            log.error("%s failed\n%s", self.node.stage.name, traceback.format_exc())
         record = {"kind": type(error).__name__, "problem": describe(error)}
         try:
+            # Straight into the file: a user sees the message, whoever looks here the traceback.
+            with open(self.node.folder / "log.txt", "a") as handle:
+                handle.write(traceback.format_exc())
             write_json(self.node.folder / FAILED, record)
         except OSError:  # the disk itself may be the failure
             log.warning("the failure could not be recorded in %s", self.node.folder)

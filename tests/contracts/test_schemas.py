@@ -96,7 +96,8 @@ def _choice_keys() -> list[str]:
 BLOCKER = """
 import sys
 class Blocker:
-    names = {"torch", "pandas", "scipy", "sklearn", "matplotlib", "h5py", "nibabel", "himalaya", "wandb"}
+    names = {"torch", "pandas", "scipy", "sklearn", "matplotlib", "h5py", "nibabel", "himalaya"}
+    names |= {"wandb"}
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in self.names:
             raise ImportError(f"{name} was imported while composing")

@@ -3,9 +3,8 @@
 It renders although parents failed, and then shows the failures first.
 
 The page is a function of the parents' files, the configuration and the failures alone:
-equal parents give equal bytes. Facts that differ between runs (host, time, memory) are
-those in the parents' ``provenance.json``; the report adds none of its own, no date of
-rendering, and no path of its folder.
+equal parents give equal bytes. Facts that differ between equal runs (command, host, time,
+memory) stay in ``provenance.json``; the page has no date of rendering and no path.
 """
 
 from __future__ import annotations

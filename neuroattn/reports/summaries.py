@@ -16,6 +16,7 @@ from neuroattn.core.tables import rois_of
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 LEVEL = 0.95
+FEWEST = 5  # targets of which an interval is told
 ALL_TARGETS = "all targets"
 
 
@@ -86,11 +87,12 @@ def mean(values: Floats) -> float:
 
 
 def interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:
-    """Student's t interval of the mean over ``values`` (targets,); NaN for fewer than two.
+    """Student's t interval of the mean over ``values`` (targets,); NaN for fewer than five.
 
-    It treats targets as independent draws. Neighbouring targets are not, so it is narrow.
+    It treats targets as independent draws. Neighbouring targets are not, so it is narrow. With
+    two or three targets it would reach beyond -1 and 1, and tell nothing.
     """
-    if values.size < 2:
+    if values.size < FEWEST:
         return math.nan, math.nan
     error = float(np.std(values, ddof=1)) / math.sqrt(values.size)
     reach = float(stdtrit(values.size - 1, 0.5 + level / 2)) * error

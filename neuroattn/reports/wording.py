@@ -64,16 +64,6 @@ def size(number: Any) -> str:
     return f"{amount:,.2f} GiB"
 
 
-def duration(seconds: Any) -> str:
-    """Seconds, or minutes and hours where there are many."""
-    if not isinstance(seconds, int | float) or not math.isfinite(seconds):
-        return ""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    minutes = seconds / 60
-    return f"{minutes:.1f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
-
-
 def said(value: Any) -> str:
     """Any value of a foreign file as text; absent is empty."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

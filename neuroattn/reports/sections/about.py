@@ -1,8 +1,7 @@
-"""About: with what code, config and machine each artefact was made, and its digests.
+"""About: with what code and config each artefact was made, and the digests of its files.
 
-Host, wall time and memory are facts of the parents' runs and are read from their
-``provenance.json``; the report adds no run facts of its own, so that equal parents give
-equal bytes.
+Command, host, time and memory differ between runs that give the same result. They stay in
+each artefact's ``provenance.json``, so that equal inputs give an equal page.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from neuroattn.core.artefact import Artefact
 from neuroattn.reports.blocks import Block, Column, Details, FactList, Facts, Prose, Row, Table
 from neuroattn.reports.registry import CHAINS, needed
 from neuroattn.reports.sources import Sources
-from neuroattn.reports.wording import cell, duration, said, size
+from neuroattn.reports.wording import cell, said, size
 
 
 def blocks(sources: Sources) -> tuple[Block, ...]:
@@ -28,24 +27,26 @@ def blocks(sources: Sources) -> tuple[Block, ...]:
 
 
 def _runs(artefacts: Mapping[str, Artefact]) -> Table:
-    rows = tuple(_run(name, artefact.provenance) for name, artefact in artefacts.items())
-    columns = (
-        *(Column(title) for title in ("Artefact", "Commit", "Machine", "Device")),
-        *(Column(title, numeric=True) for title in ("Wall time", "Peak memory")),
+    rows = tuple(_run(name, artefact) for name, artefact in artefacts.items())
+    titles = ("Artefact", "Fingerprint", "Commit", "Device", "Seed")
+    return Table(
+        "How each artefact behind this report was made. Command, host, time and memory of the "
+        "run stand in provenance.json beside its files.",
+        tuple(Column(title) for title in titles),
+        rows,
     )
-    return Table("How each artefact behind this report was made.", columns, rows)
 
 
-def _run(name: str, provenance: Mapping[str, Any]) -> Row:
-    code, host = _mapping(provenance.get("code")), _mapping(provenance.get("host"))
+def _run(name: str, artefact: Artefact) -> Row:
+    provenance = artefact.provenance
+    code = _mapping(provenance.get("code"))
     commit = said(code.get("commit"))[:10] or "not known"
     return (
         cell(name),
+        artefact.fingerprint[:8],
         f"{commit} with changes" if code.get("dirty") else commit,
-        cell(host.get("name")),
         cell(provenance.get("device")),
-        duration(provenance.get("wall_seconds")),
-        size(provenance.get("peak_memory_bytes")),
+        said(provenance.get("seed")),
     )
 
 
@@ -63,20 +64,12 @@ def _details(name: str, artefact: Artefact) -> Details:
 
 def _facts(artefact: Artefact) -> Facts:
     provenance = artefact.provenance
-    code, host = _mapping(provenance.get("code")), _mapping(provenance.get("host"))
-    machine = ", ".join(filter(None, (said(host.get("name")), said(host.get("system")))))
     return (
         ("Fingerprint", artefact.fingerprint),
-        ("Commit", _commit(code)),
-        ("Command", " ".join(map(said, provenance.get("command") or ()))),
+        ("Commit", _commit(_mapping(provenance.get("code")))),
         ("Seed", said(provenance.get("seed"))),
         ("Device", said(provenance.get("device"))),
         ("Threads", said(provenance.get("threads"))),
-        ("Machine", machine),
-        ("SLURM job", said(_mapping(provenance.get("slurm")).get("SLURM_JOB_ID"))),
-        ("Started", said(provenance.get("started"))),
-        ("Wall time", duration(provenance.get("wall_seconds"))),
-        ("Peak memory", size(provenance.get("peak_memory_bytes"))),
     )
 
 

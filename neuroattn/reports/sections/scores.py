@@ -54,7 +54,8 @@ def _picture(sources: Sources, shown: list[Region]) -> Picture:
         to_svg(drawn),
         alt=f"Prediction accuracy of every target by region of interest. Mean r: {cell(listed)}",
         caption="Prediction accuracy by region. Points: single targets. Diamond and bar: mean and"
-        " 95 % interval over targets. Regions stand from the best mean to the worst.",
+        " 95 % interval over targets, where a region has five or more. Regions stand from the best"
+        " mean to the worst.",
     )
 
 

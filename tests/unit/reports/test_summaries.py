@@ -21,8 +21,8 @@ def test_interval_is_the_student_t_interval_of_scipy() -> None:
     np.testing.assert_allclose(interval(values), (expected.low, expected.high), rtol=1e-12)
 
 
-@pytest.mark.parametrize("values", [[], [0.3]])
-def test_one_target_gives_no_interval(values: list[float]) -> None:
+@pytest.mark.parametrize("values", [[], [0.3], [0.1, 0.5, 0.2, 0.9]])
+def test_few_targets_give_no_interval(values: list[float]) -> None:
     assert all(map(math.isnan, interval(np.array(values))))
 
 

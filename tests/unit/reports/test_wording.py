@@ -58,13 +58,6 @@ def test_size(value: object, expected: str) -> None:
     assert wording.size(value) == expected
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"), [(3, "3.0 s"), (180, "3.0 min"), (9000, "2.5 h"), ("soon", "")]
-)
-def test_duration(value: object, expected: str) -> None:
-    assert wording.duration(value) == expected
-
-
 def test_foreign_values_become_text() -> None:
     assert wording.said(None) == wording.said(math.nan) == ""
     assert wording.said(True) == "yes"

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from neuroattn.cli.compose import compose
 from neuroattn.cli.main import main
+from neuroattn.core.artefact import Artefact
+from neuroattn.pipeline.build import run_stage
+from neuroattn.pipeline.config import RootConfig
+from neuroattn.pipeline.plan import Node, plan
 
 SIZE = (
     "backbone.image_size=64",
@@ -20,6 +31,10 @@ SIZE = (
     "runtime.threads=1",
     "runtime.workers=1",
 )
+
+# What a stage needs beside `SIZE`; a stage that is not here needs nothing.
+EXTRA = {"predict": ("predict.images={data}/images",)}
+ON_CORTEX = {"map"}  # needs targets with a vertex of fsaverage5
 
 
 @dataclass(frozen=True)
@@ -39,7 +54,7 @@ class Ran:
 def neuroattn(*words: str) -> Ran:
     """Run the command line in this process."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _own_logging():
         try:
             code = main(list(words))
         except SystemExit as leaving:
@@ -47,9 +62,71 @@ def neuroattn(*words: str) -> Ran:
     return Ran(code, out.getvalue(), err.getvalue())
 
 
+@contextlib.contextmanager
+def _own_logging() -> Iterator[None]:
+    """Hydra puts handlers on the root logger; close them with the command that they belong to."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        for added in set(root.handlers) - set(handlers):
+            with contextlib.suppress(OSError):  # on a full disk it has something left to say
+                added.close()
+        root.handlers[:], root.level = handlers, level
+
+
 def words(stage: str, data: Path, root: Path, *more: str) -> list[str]:
     """The tiny command for ``stage``."""
-    return [stage, f"dataset.root={data}", f"paths.root={root}", *SIZE, *more]
+    data = _on_cortex(data) if stage in ON_CORTEX else data
+    extra = (word.format(data=data) for word in EXTRA.get(stage, ()))
+    return [stage, f"dataset.root={data}", f"paths.root={root}", *SIZE, *extra, *more]
+
+
+def _on_cortex(data: Path) -> Path:
+    """A copy of the dataset ``data`` beside it, each target with a vertex of its own."""
+    variant = data.with_name(f"{data.name}-fsaverage5")
+    if not variant.exists():
+        draft = Path(shutil.copytree(data, data.with_name(f"{variant.name}.{os.getpid()}")))
+        about = (data / "dataset.yaml").read_text()
+        (draft / "dataset.yaml").write_text(about.replace("space: none", "space: fsaverage5"))
+        header, *rows = (data / "rois.tsv").read_text().splitlines()
+        placed = [f"{row}\t{100 * int(row.partition(chr(9))[0])}" for row in rows]
+        (draft / "rois.tsv").write_text("\n".join([f"{header}\tvertex", *placed]) + "\n")
+        draft.rename(variant)
+    return variant
+
+
+@cache
+def _composed(stage: str, data: Path) -> RootConfig:
+    return compose(words(stage, data, Path("unset"))[1:])
+
+
+def config(stage: str, data: Path, root: Path) -> RootConfig:
+    """The config of the tiny command for ``stage``, composed once: 0.5 s less than the command."""
+    made = copy.deepcopy(_composed(stage, data))
+    made.stage, made.paths.root = stage, str(root)
+    return made
+
+
+def node(stage: str, data: Path, root: Path) -> Node:
+    """The artefact that the tiny command for ``stage`` leads to, built or not."""
+    return plan(stage, config(stage, data, root))
+
+
+def build(stage: str, data: Path, root: Path) -> Artefact:
+    """The finished artefact of the tiny command for ``stage``, without the command line."""
+    return run_stage(stage, config(stage, data, root))
+
+
+def with_parents(stage: str, data: Path, built: Path, root: Path) -> Path:
+    """Copy the ancestors of ``stage`` to ``root`` from ``built``, made there if need be."""
+    build(stage, data, built)
+    for ancestor in node(stage, data, built).chain():
+        if ancestor.stage.name != stage:
+            place = root / ancestor.stage.name / ancestor.label
+            shutil.copytree(ancestor.folder, place, dirs_exist_ok=True)
+    return root
 
 
 def payloads(root: Path) -> dict[str, dict[str, str]]:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.axes import watch
+
+watch()  # before anything of the package is imported
+pytest_plugins = ("tests.slow_record",)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data"
@@ -16,6 +22,8 @@ SHARED = REPOSITORY.parent / "shared" / "data"
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Tests fork: with more threads than one, OpenMP would hang in the child.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture
@@ -32,6 +40,8 @@ def _quiet_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
+    for added in set(root.handlers) - set(handlers):
+        added.close()  # Hydra's job log; left to the collector it is a warning in another test
     root.handlers[:], root.level = handlers, level
 
 
@@ -51,4 +61,12 @@ def tiny_root(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     root = tmp_path_factory.mktemp("root")
     ran = neuroattn(*words("report", tiny_data, root))
     assert ran.code == 0, ran.err
+    return root
+
+
+@pytest.fixture(scope="session")
+def all_root(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of `tiny_root` into which tests build further stages and variants."""
+    root = tmp_path_factory.mktemp("all") / "root"
+    shutil.copytree(tiny_root, root)
     return root

@@ -1,4 +1,4 @@
-"""Kills at chosen points: run the command line in a forked child that dies at the n-th write.
+"""Faults: children that die at the n-th write, full disks, folders that cannot be written.
 
 A point is the opening of a file for writing, a write (of which only half happens), an fsync
 or a rename, below the root. The child is killed with SIGKILL just before it.
@@ -6,21 +6,31 @@ or a rename, below the root. The child is killed with SIGKILL just before it.
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
+import resource
 import signal
+import struct
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.chain import neuroattn
+import pytest
+
+from tests.chain import Ran
+
+Action = Callable[[], int]
 
 
 class Points:
-    """Counts points below ``root``; kills this process at point ``at``."""
+    """Counts points below ``root`` whose path has ``word``; kills this process at point ``at``."""
 
-    def __init__(self, root: Path, at: int | None) -> None:
-        self.root, self.at, self.count = str(root), at, 0
+    def __init__(self, root: Path, at: int | None, word: str = "") -> None:
+        self.root, self.at, self.word, self.count = str(root), at, word, 0
         self._fsync, self._write = os.fsync, Path.write_bytes
 
     def install(self) -> None:
@@ -44,23 +54,23 @@ class Points:
         self._fsync(handle)
 
     def _watch_write(self, path: Path, content: bytes) -> int:
-        if self._is_next(str(path)):
+        if self._is_point(str(path)) and self.at == self.count + 1:
             self._write(path, content[: len(content) // 2])
         self._reach(str(path))
         return self._write(path, content)
 
-    def _is_next(self, path: str) -> bool:
-        return path.startswith(self.root) and self.at == self.count + 1
+    def _is_point(self, path: str) -> bool:
+        return path.startswith(self.root) and self.word in path[len(self.root) :]
 
     def _reach(self, path: str) -> None:
-        if not path.startswith(self.root):
+        if not self._is_point(path):
             return
         self.count += 1
         if self.count == self.at:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def start_child(action: Callable[[], int]) -> int:
+def start_child(action: Action) -> int:
     """Start ``action`` in a forked child and return its process number."""
     child = os.fork()
     if child == 0:
@@ -77,26 +87,87 @@ def wait_for(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def count_points(words: list[str], root: Path) -> int:
+def count_points(action: Action, root: Path) -> int:
     """Number of points that a whole run has."""
     reader, writer = os.pipe()
 
-    def action() -> int:
+    def counted() -> int:
         points = Points(root, None)
         points.install()
-        code = neuroattn(*words).code
+        code = action()
         os.write(writer, str(points.count).encode())
         return code
 
-    assert wait_for(start_child(action)) == 0
-    return int(os.read(reader, 20))
+    try:
+        assert wait_for(start_child(counted)) == 0
+        return int(os.read(reader, 20))
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
-def run_killed(words: list[str], root: Path, at: int) -> int:
-    """Run and die at point ``at``."""
+def run_killed(action: Action, root: Path, at: int, word: str = "") -> int:
+    """Run and die at point ``at`` of those whose path has ``word``."""
 
-    def action() -> int:
-        Points(root, at).install()
-        return neuroattn(*words).code
+    def killed() -> int:
+        Points(root, at, word).install()
+        return action()
 
-    return wait_for(start_child(action))
+    return wait_for(start_child(killed))
+
+
+def in_child(action: Callable[[], Ran], before: Callable[[], object]) -> Ran:
+    """Run ``action`` in a forked child after ``before``, which may spoil that process."""
+    reader, writer = os.pipe()
+
+    def told() -> int:
+        before()
+        ran = action()
+        with os.fdopen(writer, "w") as pipe:  # a file could be what cannot be written
+            json.dump([ran.out, ran.err], pipe)
+        return ran.code
+
+    child = start_child(told)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        text = pipe.read()
+    code = wait_for(child)
+    out, err = json.loads(text) if text else ("", "")
+    return Ran(code, out, err)
+
+
+def limit_files(size: int) -> None:
+    """No file of this process may grow beyond ``size`` bytes, as with ``ulimit -f``."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def obey_permissions() -> None:
+    """Let file modes bind this process although it is root's: drop two capabilities."""
+    if os.geteuid() != 0:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = struct.pack("Ii", 0x20080522, 0)  # version 3 of the call, this process
+    sets = ctypes.create_string_buffer(24)
+    if libc.capget(header, sets):
+        raise OSError(ctypes.get_errno(), "capget")
+    words = list(struct.unpack("6I", sets.raw))
+    words[0] &= ~0b110  # effective: neither CAP_DAC_OVERRIDE nor CAP_DAC_READ_SEARCH
+    if libc.capset(header, struct.pack("6I", *words)):
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+@contextmanager
+def small_disk(place: Path, size: int) -> Iterator[Path]:
+    """A file system of ``size`` bytes at ``place``; the test is skipped where none can be had."""
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    try:
+        done = subprocess.run(mount, check=False, capture_output=True, text=True)
+    except OSError as error:
+        pytest.skip(f"no mount here ({error})")
+    if done.returncode:
+        pytest.skip(f"only root can mount a small disk ({done.stderr.strip()})")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)

@@ -16,24 +16,34 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from neuroattn.cli import guard
 from neuroattn.cli.compose import (
     CONFIG_NAME,
+    NOT_COMPOSED,
     VERSION_BASE,
+    addressed,
     config_loader,
     explain,
     load,
     load_job,
     typed,
 )
+from neuroattn.cli.help import help_text
 from neuroattn.cli.jobs import Result, leave_on_sigterm, load_result, run_job
 from neuroattn.core.atomic import ensure_folder, storage_errors
-from neuroattn.core.errors import EXIT_FAILED, ConfigError, SecurityError
+from neuroattn.core.errors import (
+    EXIT_FAILED,
+    EXIT_SIGINT,
+    ConfigError,
+    SecurityError,
+    StorageError,
+)
 from neuroattn.core.logs import debugging
-from neuroattn.core.resources import shipped
+from neuroattn.core.resources import shipped, user_path
 
 log = logging.getLogger("neuroattn.cli")
 
@@ -47,30 +57,53 @@ def run_stage_command(stage: str, words: Sequence[str]) -> int:
     """
     if any(word in ("--shell-completion", "-sc") for word in words):
         return _complete(stage, words)
-    arguments = _parse(words)
-    overrides = [*_overlay(arguments), *arguments.overrides, f"stage={stage}"]
+    arguments = _parse(stage, words)
+    if arguments.hydra_help:
+        return _hand_over(["--hydra-help"])
+    overrides = [*_overlay(arguments), *addressed(arguments.overrides), f"stage={stage}"]
     with config_loader() as loader:
         master = load(loader, overrides, multirun=True)
         guard.check(loader, master, overrides)
-        is_sweep = arguments.multirun or str(master.hydra.mode) in ("RunMode.MULTIRUN", "MULTIRUN")
+        is_sweep = arguments.multirun or master.hydra.mode == RunMode.MULTIRUN
         jobs = _jobs(loader, master, overrides) if is_sweep else [overrides]
+        if not is_sweep and _sweeps(loader, overrides):
+            load(loader, overrides)  # says which value is ambiguous, or needs -m
         for job in jobs:
-            composed = load_job(loader, master, job) if is_sweep else load(loader, job)
+            composed = load_job(loader, master, job) if is_sweep else master
             guard.check(loader, composed, overrides)
             config = typed(composed)
+    if arguments.help:
+        print(help_text(stage, config, loader))
+        return 0
     flags = _flags(arguments)
+    if flags and is_sweep:
+        raise ConfigError(
+            f"{flags[0]} shows one config, not those of a sweep",
+            found="-m",
+            fix="leave -m out, and give every key one value",
+        )
     if flags:
         return _hand_over([*flags, *overrides])
     _check_writable(Path(config.paths.root))
     folder = _call_folder(master, stage, Path(config.paths.root), is_sweep)
-    place = f"hydra.{'sweep' if is_sweep else 'run'}.dir='{folder}'"
-    code = _hand_over([*(["--multirun"] if is_sweep else []), *overrides, place])
-    results = [load_result(folder, number) for number in range(len(jobs))]
-    return _conclude_sweep(results, jobs) if is_sweep else _conclude(results[0], code)
+    place = f"hydra.{'sweep' if is_sweep else 'run'}.dir={_quoted(str(folder))}"
+    code = _hand_over([*(["--multirun"] if is_sweep else []), *overrides, place], folder)
+    results = [load_result(folder, number, code or EXIT_FAILED) for number in range(len(jobs))]
+    return _conclude_sweep(results, jobs, code) if is_sweep else _conclude(results[0])
 
 
-def _parse(words: Sequence[str]) -> Namespace:
-    arguments = get_args_parser().parse_args(list(words))
+def _parse(stage: str, words: Sequence[str]) -> Namespace:
+    parser = get_args_parser()
+    parser.prog = f"neuroattn {stage}"
+    # Intermixed: -m and the other flags may stand anywhere between the overrides.
+    arguments, unknown = parser.parse_known_intermixed_args(list(words))
+    if unknown:
+        raise ConfigError(
+            f"there is no flag {unknown[0]}",
+            expected="key=value, -m, --cfg, --info, --help, --hydra-help, --config-dir, --debug",
+            found=" ".join(unknown),
+            fix="see docs/cli.md",
+        )
     for name in ("experimental_rerun", "config_path", "config_name"):
         if getattr(arguments, name) is not None:
             raise SecurityError(
@@ -87,19 +120,20 @@ def _overlay(arguments: Namespace) -> list[str]:
     """A lab's own config folder, as an addition that cannot shadow what is shipped."""
     if arguments.config_dir is None:
         return []
-    folder = Path(arguments.config_dir).expanduser().absolute()
+    folder = user_path(arguments.config_dir).absolute()
     if not folder.is_dir():
         raise ConfigError("--config-dir names no folder", file=folder, fix="correct the path")
-    return [f"hydra.searchpath=['file://{folder}']"]
+    return [f"hydra.searchpath=[{_quoted(f'file://{folder}')}]"]
+
+
+def _quoted(text: str) -> str:
+    """A value for Hydra's override grammar, apostrophes and all."""
+    return "'" + text.replace("'", "\\'") + "'"
 
 
 def _flags(arguments: Namespace) -> list[str]:
     """The words that make Hydra show something instead of running."""
     shown = []
-    if arguments.help:
-        shown.append("--help")
-    if arguments.hydra_help:
-        shown.append("--hydra-help")
     if arguments.cfg is not None:
         shown += ["--cfg", arguments.cfg]
     if arguments.info is not None:
@@ -115,21 +149,35 @@ def _jobs(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]) ->
     """The overrides of every job of a sweep, in the order in which Hydra numbers them."""
     params = master.hydra.sweeper.params or {}
     words = [*(f"{key}={value}" for key, value in params.items()), *overrides]
-    try:
-        parsed = OverridesParser.create(config_loader=loader).parse_overrides(words)
-        batches = BasicSweeper.split_arguments(parsed, None)
-    except HydraException as error:
-        raise explain(error) from error
+    batches = BasicSweeper.split_arguments(_parsed(loader, words), None)
     return list(chain.from_iterable(batches))
+
+
+def _sweeps(loader: ConfigLoader, overrides: Sequence[str]) -> bool:
+    return any(word.is_sweep_override() for word in _parsed(loader, overrides))
+
+
+def _parsed(loader: ConfigLoader, words: Sequence[str]) -> list[Override]:
+    try:
+        return OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+    except NOT_COMPOSED as error:
+        raise explain(error) from error
 
 
 def _check_writable(root: Path) -> None:
     """Find out before Hydra does, whose own message would be a traceback."""
-    ensure_folder(root)
     probe = root / f".probe.{os.getpid()}"
-    with storage_errors(root):
-        probe.write_text("")
-        probe.unlink()
+    try:
+        with storage_errors(root):
+            ensure_folder(root)
+            probe.write_text("")
+            probe.unlink()
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            "nothing can be written here", file=root, found=error, fix="set paths.root=DIR"
+        ) from error
 
 
 def _call_folder(master: DictConfig, stage: str, root: Path, is_sweep: bool) -> Path:
@@ -144,45 +192,57 @@ def _call_folder(master: DictConfig, stage: str, root: Path, is_sweep: bool) -> 
     return root / "jobs" / day / f"{clock}-{stage}-{os.getpid()}{suffix}"
 
 
-def _hand_over(words: list[str]) -> int:
-    """Let Hydra's own main run; it leaves through ``SystemExit`` where it fails."""
-    leave_on_sigterm()
+def _hand_over(words: list[str], folder: Path = Path()) -> int:
+    """Let Hydra's own main run; returns the exit code of what stopped it, or 0.
+
+    Raises
+    ------
+    StorageError : Hydra, or a job, cannot write its records in ``folder``.
+    """
     # submitit would write its warnings on stdout; unconfigured, they reach Hydra's handler.
     os.environ.setdefault("SUBMITIT_LOG_LEVEL", "NOCONFIG")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise what a launcher raises, instead of printing it
-    before = sys.argv
-    sys.argv = [before[0], *words]
+    before, sys.argv = sys.argv, [sys.argv[0], *words]
+    logging.raiseExceptions = debugging()  # a log that cannot be written is not worth a traceback
     main = hydra.main(
         version_base=VERSION_BASE, config_path=str(shipped("conf")), config_name=CONFIG_NAME
     )(run_job)
     try:
-        main()
+        with leave_on_sigterm(), storage_errors(folder):
+            main()
+    except (StorageError, BrokenPipeError):  # the latter: whoever read our stdout has gone
+        raise
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else EXIT_FAILED
-    except Exception as error:  # a job never raises: this is the launcher's own
+    except KeyboardInterrupt:
+        return EXIT_SIGINT
+    except Exception as error:  # a job's failure never comes here: this is the launcher's own
         if debugging():
             raise
         told = "; ".join(line.strip() for line in str(error).splitlines()[:2])
         print(f"the launcher stopped: {told}", file=sys.stderr)
         return EXIT_FAILED
     finally:
-        sys.argv = before
+        sys.argv, logging.raiseExceptions = before, True
     return 0
 
 
-def _conclude(result: Result, code: int) -> int:
+def _conclude(result: Result) -> int:
     """Print the path on stdout, or the failure on stderr."""
     if not result.exit_code:
         print(result.path)
-        return code
+        return 0
     print(f"error: {result.problem}", file=sys.stderr)
     if result.log:
         print(f"  log: {result.log}", file=sys.stderr)
     return result.exit_code
 
 
-def _conclude_sweep(results: Sequence[Result], jobs: Sequence[Sequence[str]]) -> int:
-    """Print one line per job on stdout, and one table of what failed on stderr."""
+def _conclude_sweep(results: Sequence[Result], jobs: Sequence[Sequence[str]], code: int) -> int:
+    """Print one line per job on stdout, and one table of what failed on stderr.
+
+    ``code`` is that of what stopped the sweep as a whole, or 0.
+    """
     for result in results:
         print(result.path or "-")
     failed = [result for result in results if result.exit_code]
@@ -192,9 +252,9 @@ def _conclude_sweep(results: Sequence[Result], jobs: Sequence[Sequence[str]]) ->
     print(f"\n{len(failed)} of {len(results)} jobs failed\n  job  problem", file=sys.stderr)
     for result in failed:
         own = " ".join(word for word in jobs[result.number] if word not in common)
-        lines = [own, *result.problem.splitlines(), f"log: {result.log}"]
+        lines = [*([own] if own else []), *result.problem.splitlines(), f"log: {result.log}"]
         print(f"{result.number:>5}  " + "\n       ".join(lines), file=sys.stderr)
-    return EXIT_FAILED
+    return code or EXIT_FAILED
 
 
 def _complete(stage: str, words: Sequence[str]) -> int:

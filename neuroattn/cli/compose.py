@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any
 
 from hydra import initialize_config_dir
@@ -18,15 +17,23 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
+from neuroattn.cli.searchpath import refuse_packages
 from neuroattn.core.config import walk
 from neuroattn.core.errors import ConfigError, NeuroattnError
-from neuroattn.core.resources import shipped
+from neuroattn.core.resources import shipped, user_path
 from neuroattn.pipeline.config import RootConfig
 from neuroattn.pipeline.stages import catalogue
 
 VERSION_BASE = "1.3"
 CONFIG_NAME = "config"
+
+# Sections that are mappings: any name may be set below them.
+MAPPINGS = ("use.", "notes.")
+
+# What Hydra and OmegaConf raise where a config cannot be composed; they assert at places.
+NOT_COMPOSED = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError)
 
 
 def register_schemas() -> None:
@@ -56,6 +63,11 @@ def config_loader() -> Iterator[ConfigLoader]:
         yield GlobalHydra.instance().config_loader()
 
 
+def addressed(words: Sequence[str]) -> list[str]:
+    """Overrides with ``use.prepare=…`` as Hydra wants it for a new name: ``++use.prepare=…``."""
+    return [f"++{word}" if word.startswith(MAPPINGS) else word for word in words]
+
+
 def load(loader: ConfigLoader, overrides: Sequence[str], *, multirun: bool = False) -> DictConfig:
     """Compose the master config, Hydra's own node included.
 
@@ -63,19 +75,21 @@ def load(loader: ConfigLoader, overrides: Sequence[str], *, multirun: bool = Fal
     ------
     ConfigError : an unknown key or choice, or a value of another type.
     """
+    refuse_packages(overrides)
     mode = RunMode.MULTIRUN if multirun else RunMode.RUN
     try:
         return loader.load_configuration(CONFIG_NAME, list(overrides), run_mode=mode)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, _keys_of(loader, overrides)) from error
+    except NOT_COMPOSED as error:
+        raise explain(error, lambda: _keys_of(loader, overrides)) from error
 
 
 def load_job(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """Compose one job of a sweep over ``master``; raises as `load`."""
+    refuse_packages(overrides)
     try:
         return loader.load_sweep_config(master, list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, _keys_of(loader, overrides)) from error
+    except NOT_COMPOSED as error:
+        raise explain(error, lambda: _keys_of(loader, overrides)) from error
 
 
 def _keys_of(loader: ConfigLoader, overrides: Sequence[str]) -> list[str]:
@@ -83,8 +97,8 @@ def _keys_of(loader: ConfigLoader, overrides: Sequence[str]) -> list[str]:
     choices = [word for word in overrides if word.partition("=")[0] in catalogue().registries]
     try:
         composed = loader.load_configuration(CONFIG_NAME, choices, run_mode=RunMode.MULTIRUN)
-        return [key.path for key in walk(typed(composed))]
-    except (HydraException, OmegaConfBaseException, NeuroattnError):
+        return [*catalogue().registries, *(key.path for key in walk(typed(composed)))]
+    except (*NOT_COMPOSED, NeuroattnError):
         return []
 
 
@@ -99,14 +113,26 @@ def typed(composed: DictConfig) -> RootConfig:
     try:
         values = OmegaConf.to_container(job, resolve=True)
         sections = OmegaConf.to_object(job)
-    except (HydraException, OmegaConfBaseException) as error:
+    except NOT_COMPOSED as error:
         raise explain(error) from error
     if not isinstance(values, dict) or not isinstance(sections, dict):
         raise ConfigError("the composed config is no tree of keys", found=type(values).__name__)
     _refuse_unknown(values, RootConfig, sections)
     config = RootConfig(**{str(name): value for name, value in sections.items()})
-    config.paths.root = str(Path(config.paths.root).expanduser().absolute())
+    _check_chosen(config)
+    config.paths.root = str(user_path(config.paths.root).absolute())
     return config
+
+
+def _check_chosen(config: RootConfig) -> None:
+    """Refuse a section that is no choice: one that ``~`` took away, or a file without schema."""
+    for group, registry in catalogue().registries.items():
+        if getattr(config, group).name not in registry:
+            raise ConfigError(
+                f"no {group} is chosen",
+                expected=" | ".join(sorted(registry)),
+                fix=f"choose one of them: {group}=<name>; {_ABOUT_SCHEMAS}",
+            )
 
 
 def compose(overrides: Sequence[str]) -> RootConfig:
@@ -130,25 +156,43 @@ def _refuse_unknown(
 
 def _unknown_key(key: str, known: Sequence[str]) -> ConfigError:
     close = difflib.get_close_matches(key, known, n=4)
+    parent = key.rpartition(".")[0]
+    # Its parent is a mapping that may grow, and no section with keys of its own.
+    is_entry = parent in known and not any(other.startswith(f"{parent}.") for other in known)
     return ConfigError(
         f"there is no key {key}",
-        expected=" | ".join(close) or None,
+        expected=f"+{key}" if is_entry else " | ".join(close) or None,
         found=key,
-        fix="neuroattn <stage> --cfg job prints every key; remarks go into +notes.<name>=<text>",
+        fix=f"add it with a plus sign: +{key}=<value>"
+        if is_entry
+        else "neuroattn <stage> --cfg job prints every key; remarks go into notes.<name>=<text>",
     )
 
 
-def explain(error: Exception, keys: Sequence[str] = ()) -> ConfigError:
+_ABOUT_SCHEMAS = "a file of your own begins its defaults with /schema/<group>/<choice>@_here_"
+
+# What the user can do about a message of Hydra's, by a part of it.
+_FIXES = {
+    "is not a ListConfig": "write a list: key=[a,b]",
+    "raised while composing config": _ABOUT_SCHEMAS,
+    "Could not find 'experiment/": "add --config-dir DIR, with the file in DIR/experiment",
+    "missing EQUAL": "write key=value",
+}
+
+
+def explain(error: Exception, keys: Callable[[], Sequence[str]] = tuple) -> ConfigError:
     """Turn Hydra's and OmegaConf's errors into a `ConfigError` of a few lines.
 
-    ``keys`` are all dotted keys, from which the nearest to a misspelt one are offered.
+    ``keys`` gives all dotted keys, from which the nearest to a misspelt one are offered; it
+    composes once more, so it is asked only then.
     """
-    if isinstance(error.__cause__, NeuroattnError):
-        return ConfigError(str(error.__cause__))
+    for known in (error, error.__cause__):
+        if isinstance(known, ConfigError):
+            return known
     text = _told(error)
     misspelt = re.search(r"Could not override '([^']+)'", text)
     if misspelt:
-        return _unknown_key(misspelt.group(1), keys)
+        return _unknown_key(misspelt.group(1), keys())
     choices = re.search(r"Available options in '([^']+)':;?\s*(.*)", text)
     if choices:
         group, names = choices.group(1), choices.group(2)
@@ -159,12 +203,15 @@ def explain(error: Exception, keys: Sequence[str] = ()) -> ConfigError:
         )
     if error.__cause__ is not None:
         text += f": {_told(error.__cause__)}"
-    return ConfigError(text, fix="neuroattn <stage> --cfg job prints every key with its value")
+    default = "neuroattn <stage> --cfg job prints every key with its value"
+    return ConfigError(text, fix=next((_FIXES[part] for part in _FIXES if part in text), default))
 
 
 def _told(error: BaseException) -> str:
     """Hydra's message on one line, without where it searched."""
-    noise = ("Config search path", "object_type=", "reference_type=", "full_key:")
+    noise = ("Config search path", "object_type=", "reference_type=", "full_key:", "See https://")
     lines = [line.strip() for line in str(error).splitlines()]
     kept = [line for line in lines if line and not line.startswith(noise)]
-    return "; ".join(line for line in kept if "provider=" not in line)
+    text = "; ".join(line for line in kept if "provider=" not in line)
+    key = getattr(error, "full_key", None)
+    return f"{key}: {text}" if key and str(key) not in text else text

@@ -41,7 +41,12 @@ FREE = (
 )
 
 # Keys that become shell code on the cluster: only the person at the keyboard sets them.
-SHELL = ("hydra.launcher.setup", "hydra.launcher.python", "hydra.launcher.srun_args")
+SHELL = (
+    "hydra.launcher.setup",
+    "hydra.launcher.python",
+    "hydra.launcher.srun_args",
+    "hydra.launcher.additional_parameters",
+)
 
 EXECUTABLE = ("_target_", "()", "_partial_", "_recursive_", "_convert_", "_args_")
 
@@ -63,10 +68,22 @@ def check(loader: ConfigLoader, composed: DictConfig, typed_words: Sequence[str]
     launcher = str(composed.hydra.runtime.choices.get("hydra/launcher"))
     if launcher not in LAUNCHERS:
         raise _refusal(f"hydra/launcher={launcher}", " | ".join(LAUNCHERS))
-    shipped = load(loader, [f"hydra/launcher={launcher}"])
-    known = dict(_leaves(OmegaConf.to_container(shipped, resolve=False)))
+    known = _known(loader, launcher)
     for key, value in _leaves(tree):
         _check_leaf(key, value, known, typed_words)
+        if launcher != "basic":
+            _check_line(key, value, known)
+
+
+_shipped: dict[str, dict[str, Any]] = {}
+
+
+def _known(loader: ConfigLoader, launcher: str) -> dict[str, Any]:
+    """What the shipped configs alone compose to; composed once, as a sweep asks once a job."""
+    if launcher not in _shipped:
+        composed = load(loader, [f"hydra/launcher={launcher}"])
+        _shipped[launcher] = dict(_leaves(OmegaConf.to_container(composed, resolve=False)))
+    return _shipped[launcher]
 
 
 def _check_leaf(key: str, value: Any, known: Mapping[str, Any], typed_words: Sequence[str]) -> None:
@@ -77,12 +94,17 @@ def _check_leaf(key: str, value: Any, known: Mapping[str, Any], typed_words: Seq
         raise _refusal(key, "no key that names code to run")
     if not key.startswith("hydra."):
         return
-    if key.startswith(SHELL) and not any(
-        word.lstrip("+").startswith(SHELL) for word in typed_words
-    ):
+    shell = next((name for name in SHELL if key.startswith(name)), "")
+    if shell and not any(word.lstrip("+").startswith(shell) for word in typed_words):
         raise _refusal(key, "this key only on the command line, since it becomes shell code")
     if not any(key == free or key.startswith(f"{free}.") for free in FREE):
         raise _refusal(key, f"of Hydra's own keys only {', '.join(FREE[:9])}… (docs/cli.md)")
+
+
+def _check_line(key: str, value: Any, known: Mapping[str, Any]) -> None:
+    """Refuse line breaks: submitit writes values into a shell script, some through others."""
+    if known.get(key) != value and any(mark in f"{key}{value}" for mark in "\n\r\0"):
+        raise _refusal(key, "values of one line, since a job script is made from them")
 
 
 def _leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

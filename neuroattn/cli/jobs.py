@@ -1,14 +1,19 @@
 """One Hydra job: run the stage, keep the failure in the job's own log, leave a result file.
 
-A job never raises into Hydra and never prints: launchers differ in what they do with either.
-The parent process reads the result files and speaks.
+A job never prints, and a failure never reaches Hydra: launchers differ in what they do with
+either. The parent process reads the result files and speaks. Only what stops the whole
+command (Ctrl-C, SIGTERM) passes through a sweep that runs in this process.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -19,13 +24,23 @@ from omegaconf import DictConfig
 
 from neuroattn.cli.compose import typed
 from neuroattn.core.atomic import ensure_folder, read_json, write_json
-from neuroattn.core.errors import EXIT_FAILED, NeuroattnError
+from neuroattn.core.errors import (
+    EXIT_FAILED,
+    EXIT_SIGINT,
+    EXIT_SIGTERM,
+    InterruptedRunError,
+    NeuroattnError,
+)
 from neuroattn.core.logs import debugging
 from neuroattn.pipeline.build import describe, run_stage
 
 log = logging.getLogger("neuroattn.cli")
 
 RESULTS = "results"
+SIGNALLED = (EXIT_SIGINT, EXIT_SIGTERM)
+
+# With this code submitit leaves a job that it has put back into the queue.
+REQUEUED = -1
 
 
 @dataclass(frozen=True)
@@ -39,19 +54,28 @@ class Result:
     exit_code: int = 0
 
     def save(self, folder: Path) -> None:
-        """Write it where the parent process looks."""
-        write_json(ensure_folder(folder / RESULTS) / f"{self.number}.json", asdict(self))
+        """Write it where the parent process looks; a full disk must not hide how it ended."""
+        _unwritten.pop((folder, self.number), None)
+        try:
+            write_json(ensure_folder(folder / RESULTS) / f"{self.number}.json", asdict(self))
+        except OSError:
+            _unwritten[folder, self.number] = self
 
 
-def load_result(folder: Path, number: int) -> Result:
-    """The result of job ``number``; a job that left none was killed."""
+# Results of this process that the disk refused.
+_unwritten: dict[tuple[Path, int], Result] = {}
+
+
+def load_result(folder: Path, number: int, code: int = EXIT_FAILED) -> Result:
+    """The result of job ``number``; ``code`` is that of a job that left none."""
     file = folder / RESULTS / f"{number}.json"
-    if not file.exists():
-        return Result(
-            number, problem="the job left no result: it was killed or never ran",
-            log=str(folder / str(number)), exit_code=EXIT_FAILED,
-        )  # fmt: skip
-    return Result(**read_json(file))
+    if (folder, number) in _unwritten:
+        return _unwritten.pop((folder, number))
+    if file.exists():
+        return Result(**read_json(file))
+    why = "the command was stopped" if code in SIGNALLED else "it was killed or never ran"
+    problem = f"the job left no result yet: {why}; it may still run: neuroattn status"
+    return Result(number, problem=problem, log=str(folder / str(number)), exit_code=code)
 
 
 def run_job(composed: DictConfig) -> None:
@@ -65,15 +89,37 @@ def run_job(composed: DictConfig) -> None:
         config = typed(composed)
         artefact = run_stage(config.stage, config)
         result = Result(number, path=str(artefact.folder))
-    except (KeyboardInterrupt, SystemExit) as leaving:
-        code = int(leaving.code or 0) if isinstance(leaving, SystemExit) else 130
-        problem = "stopped by a signal; the same command resumes"
-        result = Result(number, problem=problem, log=str(record), exit_code=code)
-    except Exception as error:  # noqa: BLE001 - a job never raises into Hydra
+    except (KeyboardInterrupt, SystemExit, InterruptedRunError) as leaving:
+        is_here = hydra.runtime.choices["hydra/launcher"] == "basic"
+        if is_sweep and not is_here and getattr(leaving, "code", None) == REQUEUED:
+            raise  # the job goes on later; a result now would say that it has ended
+        code = _exit_code(leaving)
+        result = Result(number, problem=_told(leaving, code), log=str(record), exit_code=code)
+        result.save(folder)
+        if is_sweep and is_here:
+            raise SystemExit(code) from leaving  # else the next job would begin
+    except Exception as error:  # noqa: BLE001 - a failure never reaches Hydra
         code = error.exit_code if isinstance(error, NeuroattnError) else EXIT_FAILED
         result = Result(number, problem=describe(error), log=str(record), exit_code=code)
         _keep_traceback(record, number)
     result.save(folder)
+
+
+def _exit_code(leaving: BaseException) -> int:
+    if isinstance(leaving, InterruptedRunError):
+        return leaving.exit_code
+    if isinstance(leaving, KeyboardInterrupt):
+        return EXIT_SIGINT
+    code = getattr(leaving, "code", None)
+    return code if isinstance(code, int) and code else EXIT_FAILED
+
+
+def _told(leaving: BaseException, code: int) -> str:
+    if isinstance(leaving, InterruptedRunError):
+        return describe(leaving)
+    if code in SIGNALLED:
+        return "stopped by a signal; the same command resumes"
+    return f"the stage left by itself, with exit code {code}"
 
 
 def _keep_traceback(record: Path, number: int) -> None:
@@ -81,14 +127,23 @@ def _keep_traceback(record: Path, number: int) -> None:
     if debugging():
         log.error(text)  # goes to the job's file as well
         return
-    with open(record, "a") as handle:
+    with contextlib.suppress(OSError), open(record, "a") as handle:  # the disk may be full
         handle.write(f"job {number} failed\n{text}")
 
 
-def leave_on_sigterm() -> None:
+@contextmanager
+def leave_on_sigterm() -> Iterator[None]:
     """Make SIGTERM unwind like Ctrl-C, so that claims are released and temporaries removed."""
 
     def handler(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    signal.signal(signal.SIGTERM, handler)
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        yield
+    finally:
+        # None stands for a handler that was not installed from Python.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from neuroattn.core.errors import EXIT_FAILED, NeuroattnError
+from neuroattn.core.errors import EXIT_FAILED, EXIT_SIGINT, EXIT_SIGTERM, NeuroattnError
 from neuroattn.core.logs import DEBUG_VARIABLE, debugging
 
 VERBS = {
     "run": "run a recipe: a list of stages with overrides",
     "demo": "run every stage on a small generated dataset",
-    "data": "generate a dataset (more verbs come with the NSD reader)",
+    "data": "make, list, fetch and check datasets: simulate, plan, download, verify, lock",
     "plan": "show what a stage would build, and what exists",
     "status": "list artefacts and who computes them",
     "why": "show which keys differ between two artefacts",
@@ -39,9 +41,29 @@ The last line on stdout is the artefact's folder; everything else goes to stderr
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code that `docs/cli.md` documents."""
     arguments = list(sys.argv[1:] if words is None else words)
-    if "--debug" in arguments:
-        arguments = [word for word in arguments if word != "--debug"]
+    with _debug(requested="--debug" in arguments):
+        return _answer([_opened(word) for word in arguments if word != "--debug"])
+
+
+def _opened(word: str) -> str:
+    """Spare the user Hydra's ``+`` where every name is allowed: use.<stage>=, notes.<name>=."""
+    return f"++{word}" if re.match(r"(use|notes)\.\w+=", word) else word
+
+
+@contextmanager
+def _debug(*, requested: bool) -> Iterator[None]:
+    """Set the variable by which jobs in other processes learn of ``--debug`` too."""
+    before = os.environ.get(DEBUG_VARIABLE)
+    if requested:
         os.environ[DEBUG_VARIABLE] = "1"
+    try:
+        yield
+    finally:
+        if requested and before is None:
+            del os.environ[DEBUG_VARIABLE]
+
+
+def _answer(arguments: list[str]) -> int:
     try:
         return _dispatch(arguments)
     except NeuroattnError as error:
@@ -51,7 +73,12 @@ def main(words: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 130
+        return EXIT_SIGINT
+    except SystemExit as leaving:
+        if leaving.code != EXIT_SIGTERM:
+            raise
+        print("stopped by a signal; the same command resumes", file=sys.stderr)
+        return EXIT_SIGTERM
     except BrokenPipeError:
         return EXIT_FAILED
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from neuroattn.cli import data_verbs
+from neuroattn.cli.simulate import simulate
 from neuroattn.core.errors import EXIT_FAILED
 from neuroattn.pipeline import status
 from neuroattn.pipeline.config import RootConfig
@@ -23,8 +25,9 @@ def run_verb(name: str, words: list[str]) -> int:
 def _compose(overrides: Sequence[str]) -> RootConfig:
     """Compose under the same guard as a stage's command line."""
     from neuroattn.cli import guard
-    from neuroattn.cli.compose import config_loader, load, typed
+    from neuroattn.cli.compose import addressed, config_loader, load, typed
 
+    overrides = addressed(overrides)
     with config_loader() as loader:
         composed = load(loader, overrides)
         guard.check(loader, composed, overrides)
@@ -60,7 +63,6 @@ def _run_recipe(name: str, overrides: Sequence[str]) -> int:
     from neuroattn.pipeline.build import run_stage
     from neuroattn.pipeline.recipes import load_recipe
 
-    leave_on_sigterm()
     recipe = load_recipe(name)
     root = Path(_compose(overrides).paths.root)
     extra = _generate(recipe.generate, root)
@@ -69,8 +71,9 @@ def _run_recipe(name: str, overrides: Sequence[str]) -> int:
         _compose([*extra, *step.overrides, *overrides, f"stage={step.stage}"])
         for step in recipe.steps
     ]
-    for config in configs:
-        artefact = run_stage(config.stage, config)
+    with leave_on_sigterm():
+        for config in configs:
+            artefact = run_stage(config.stage, config)
     print(artefact.folder)
     return 0
 
@@ -85,8 +88,12 @@ def _generate(kind: str, root: Path) -> list[str]:
 
 
 def _data(words: list[str]) -> int:
-    parser = _parser("data", "Generate a small dataset with simulated responses.")
-    parser.add_argument("action", choices=["generate"])
+    if words[:1] == ["simulate"]:
+        return simulate(words[1:])
+    if words[:1] and words[0] in data_verbs.ABOUT:
+        return data_verbs.run(words[0], words[1:])
+    parser = _parser("data", "Make, list, fetch and check datasets; `data ACTION --help`.")
+    parser.add_argument("action", choices=["generate", "simulate", *data_verbs.ABOUT])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(words)
@@ -148,6 +155,8 @@ def _gc(words: list[str]) -> int:
     parser.add_argument("--older-than", type=float, default=1.0, metavar="DAYS")
     _overrides(parser)
     arguments = parser.parse_args(words)
+    if not arguments.older_than >= 0:
+        parser.error("--older-than takes a number of days, 0 or more")
     root = Path(_compose(arguments.overrides).paths.root)
     found = status.garbage(root, older_than_days=arguments.older_than)
     for folder in found:

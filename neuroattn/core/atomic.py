@@ -10,13 +10,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from neuroattn.core.errors import StorageError
+from neuroattn.core.errors import NeuroattnError, StorageError
 
 _REASONS = {
     errno.ENOSPC: (
@@ -34,8 +35,15 @@ _REASONS = {
     errno.EROFS: ("the file system is read-only", "set paths.root to a folder that can be written"),
     errno.EACCES: ("permission denied", "set paths.root to a folder that can be written"),
     errno.EPERM: ("permission denied", "set paths.root to a folder that can be written"),
+    errno.EEXIST: ("a file stands where a folder is needed", "set paths.root to a folder"),
     errno.ENOTDIR: ("a parent of this path is a file", "set paths.root to a folder"),
 }
+
+
+_ONLY_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+# How libraries without an errno tell the system's answer: safetensors, HDF5; NumPy is below.
+_TOLD = re.compile(r"\b(?:os error|errno =|\[Errno) (\d+)")
 
 
 @contextmanager
@@ -43,11 +51,32 @@ def storage_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's refusal to write ``path`` into a `StorageError`."""
     try:
         yield
-    except OSError as error:
-        if isinstance(error, StorageError) or error.errno not in _REASONS:
+    except Exception as error:
+        number = _system_number(error)
+        if isinstance(error, NeuroattnError) or number not in _REASONS or _elsewhere(error, path):
             raise
-        reason, fix = _REASONS[error.errno]
+        reason, fix = _REASONS[number]
         raise StorageError(f"cannot write: {reason}", file=path, fix=fix) from error
+
+
+def _system_number(error: Exception) -> int | None:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    text = str(error)
+    if isinstance(error, OSError) and re.fullmatch(r"\d+ requested and \d+ written", text):
+        return errno.ENOSPC
+    told = _TOLD.search(text)
+    number = int(told.group(1)) if told else None
+    return number if number in _ONLY_WRITING else None
+
+
+def _elsewhere(error: Exception, path: Path) -> bool:
+    """Whether the refusal is about another place: an input file that may not be read, say."""
+    name = getattr(error, "filename", None)
+    if not isinstance(name, str | Path):
+        return False
+    refused, here = Path(name).absolute(), path.absolute()
+    return not (refused.is_relative_to(here.parent) or here.is_relative_to(refused))
 
 
 def ensure_folder(path: Path) -> Path:

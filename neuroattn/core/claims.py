@@ -9,6 +9,7 @@ number, which only one contender can do; an owner that lost its number must not 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -95,9 +96,7 @@ class Claim:
         """Give the claim up; the number stays so that none is used twice."""
         self._stop.set()
         self._thread.join()
-        self._content["released"] = True
-        if _latest(self._file.parent) == self._file:
-            _overwrite(self._file, self._content)
+        _disown(self._file.parent, self._content)
 
 
 @contextmanager
@@ -117,23 +116,34 @@ def claim(
     """
     place = folder / CLAIM
     ensure_folder(place)
-    watch = _Watch()
-    while (held := _try_claim(place, watch)) is None:
-        owner = watch.content
-        if not wait:
-            raise ClaimedError(
-                "another live process computes this artefact",
-                file=folder,
-                found=f"process {owner.get('pid')} on {owner.get('hostname')}",
-                fix="wait for it, or drop claims.wait=false to wait here",
-            )
-        if on_wait is not None:
-            on_wait(owner)
-        time.sleep(POLL_EVERY)
+    watch, record, held = _Watch(), _record(), None
     try:
+        while (held := _try_claim(place, watch, record)) is None:
+            _wait_for(watch.content, folder, wait, on_wait)
         yield held
     finally:
-        held.release()
+        if held is not None:
+            held.release()
+        else:  # a signal may have come between making the claim and knowing of it
+            _disown(place, record)
+
+
+def _wait_for(
+    owner: dict[str, Any],
+    folder: Path,
+    wait: bool,
+    on_wait: Callable[[dict[str, Any]], None] | None,
+) -> None:
+    if not wait:
+        raise ClaimedError(
+            "another live process computes this artefact",
+            file=folder,
+            found=f"process {owner.get('pid')} on {owner.get('hostname')}",
+            fix="wait for it, or drop claims.wait=false to wait here",
+        )
+    if on_wait is not None:
+        on_wait(owner)
+    time.sleep(POLL_EVERY)
 
 
 def owner_of(folder: Path) -> dict[str, Any] | None:
@@ -168,7 +178,7 @@ def _is_gone(content: dict[str, Any]) -> bool:
     return not _alive(pid) or (_started(pid) != content.get("started"))
 
 
-def _try_claim(place: Path, watch: _Watch) -> Claim | None:
+def _try_claim(place: Path, watch: _Watch, record: dict[str, Any]) -> Claim | None:
     latest = _latest(place)
     if latest is not None:
         content = _load(latest) or {}
@@ -176,17 +186,16 @@ def _try_claim(place: Path, watch: _Watch) -> Claim | None:
             return None
     number = 1 if latest is None else int(latest.stem) + 1
     file = place / f"{number:06d}.json"
-    record = _record()
     # The record is complete before it has its number: a link, unlike an open, shows no empty file.
     draft = place / f".{secrets.token_hex(8)}.tmp"
     with storage_errors(file):
-        draft.write_text(json.dumps(record))
         try:
+            draft.write_text(json.dumps(record))
             os.link(draft, file)
         except FileExistsError:
             return None
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
     for older in place.glob("[0-9]*.json"):
         if int(older.stem) < number:
             older.unlink(missing_ok=True)
@@ -218,10 +227,30 @@ def _load(file: Path) -> dict[str, Any] | None:
         return None
 
 
+def _disown(place: Path, record: dict[str, Any]) -> None:
+    """Mark the claim that ``record`` made as released, unless another took it over."""
+    record["released"] = True
+    latest = _latest(place)
+    if latest is None or (_load(latest) or {}).get("token") != record["token"]:
+        return
+    try:
+        _overwrite(latest, record)
+    except OSError:  # the disk is full: the record's own bytes are still there to be used
+        _overwrite_in_place(latest, record)
+
+
 def _overwrite(file: Path, content: dict[str, Any]) -> None:
     draft = file.with_name(f".{secrets.token_hex(8)}.tmp")
-    draft.write_text(json.dumps(content))
-    if file.exists():
-        os.replace(draft, file)
-    else:  # taken over and swept: do not bring the old number back
-        draft.unlink()
+    try:
+        draft.write_text(json.dumps(content))
+        if file.exists():  # else taken over and swept: do not bring the old number back
+            os.replace(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _overwrite_in_place(file: Path, content: dict[str, Any]) -> None:
+    """Not atomic, for want of room; whoever reads between two bytes looks again."""
+    text = json.dumps(content).encode()
+    with contextlib.suppress(OSError), open(file, "r+b", buffering=0) as handle:
+        handle.write(text.ljust(file.stat().st_size))

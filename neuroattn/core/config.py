@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from neuroattn.core.errors import ConfigError
 
 Check = Callable[[Any], bool]
+T = TypeVar("T")
 
 
 def science(default: Any, doc: str, *, check: Check | None = None, must: str = "") -> Any:
@@ -41,9 +42,12 @@ def execution(default: Any, doc: str, *, check: Check | None = None, must: str =
     return _declare(default, doc, "execution", check, must)
 
 
-def section(kind: type, doc: str) -> Any:
-    """Declare a nested section; its own fields say what is science."""
-    return field(default_factory=kind, metadata={"doc": doc, "role": "section"})
+def section(make: Callable[[], Any], doc: str) -> Any:
+    """Declare a nested section, made by its class or by a function with other defaults.
+
+    The section's own fields say what is science.
+    """
+    return field(default_factory=make, metadata={"doc": doc, "role": "section"})
 
 
 def _declare(default: Any, doc: str, role: str, check: Check | None, must: str) -> Any:
@@ -176,3 +180,32 @@ def science_defaults(
         for key in walk(config)
         if key.role == "science" and selected(key.path, reads, ignores)
     }
+
+
+def restore(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Make a typed section from the plain values that an artefact's ``config.yaml`` holds.
+
+    Keys that the schema no longer has are refused; keys that it has gained take their default.
+
+    Raises
+    ------
+    ConfigError : a key that does not exist, or a value out of its range.
+    """
+    hints = get_type_hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ConfigError(
+            f"{kind.__name__} has no key {', '.join(unknown)}",
+            expected=" | ".join(hints),
+            found=", ".join(unknown),
+            fix="load this artefact with the version of neuroattn that wrote it (provenance.json)",
+        )
+    return kind(**{name: _restored(hints[name], value) for name, value in values.items()})
+
+
+def _restored(hint: Any, value: Any) -> Any:
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint(value)
+    if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
+        return restore(hint, value)
+    return value

@@ -12,6 +12,8 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_CLAIMED = 75  # EX_TEMPFAIL: another live process computes this artefact
 EXIT_INTERRUPTED = 85  # ERESTART: state was saved, the same command resumes
+EXIT_SIGINT = 130  # Ctrl-C and SIGTERM, as a shell reports them: 128 and the signal's number
+EXIT_SIGTERM = 143
 
 
 class NeuroattnError(Exception):

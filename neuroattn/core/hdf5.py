@@ -6,6 +6,7 @@ makes the read fail instead.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from neuroattn.core.atomic import atomic_path
 from neuroattn.core.errors import ArtefactError, NeuroattnError
@@ -22,10 +24,73 @@ CHUNK_BYTES = 1 << 20
 
 @contextmanager
 def create_hdf5(path: Path) -> Iterator[h5py.File]:
-    """Open a new file for writing; it takes the name ``path`` when the block ends well."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
-        yield file
-        file.flush()
+    """Open a new file for writing; it takes the name ``path`` when the block ends well.
+
+    Raises
+    ------
+    StorageError : the disk refused a write; the block ran on to its end all the same.
+    """
+    with atomic_path(path) as temporary, _Shield(temporary) as shield:
+        with h5py.File(shield, "w", track_order=True) as file:
+            yield file
+            file.flush()
+        shield.settle()
+
+
+class _Shield(io.RawIOBase):
+    """A file whose refused writes HDF5 never hears of: told, it crashes when it closes.
+
+    The library keeps what it could not write and tries again while it shuts down, which ends
+    the process with a segmentation fault (h5py issue 914). Here the first refusal is kept,
+    all later writes are dropped, and `settle` raises once the library has let go.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "w+b", buffering=0)  # noqa: SIM115 - closed by `close`
+        self._refusal: OSError | None = None
+
+    def settle(self) -> None:
+        """Raise what the disk refused first, if anything."""
+        if self._refusal is not None:
+            raise self._refusal
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill ``buffer``; beyond the end of the file stand zeros."""
+        view = memoryview(buffer).cast("B")
+        count = self._file.readinto(view)
+        view[count:] = bytes(len(view) - count)
+        return len(view)
+
+    def write(self, content: Any) -> int:
+        rest = memoryview(content).cast("B")
+        size = len(rest)
+        while rest and self._refusal is None:
+            with self._kept():
+                rest = rest[self._file.write(rest) :]
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        if self._refusal is None:
+            with self._kept():
+                self._file.truncate(size)
+        return size or 0
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._refusal = error
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def add_dataset(
@@ -36,30 +101,39 @@ def add_dataset(
     shape: tuple[int, ...] | None = None,
     dtype: Any = None,
     attributes: dict[str, Any] | None = None,
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> h5py.Dataset:
     """Create a chunked dataset with a Fletcher-32 checksum on every chunk.
 
-    Rows (axis 0) stay together in chunks of about 1 MiB. ``shape`` and ``dtype`` reserve
-    an empty dataset to be filled block by block.
+    Rows (axis 0) stay together in chunks of about 1 MiB; smaller ones suit readers of
+    scattered rows. ``shape`` and ``dtype`` reserve an empty dataset to be filled block by block.
     """
     values = None if data is None else np.asarray(data)
     if values is not None and values.dtype.kind in "UO":
-        values = values.astype(h5py.string_dtype())
+        values = _fixed_text(values)
     full = values.shape if values is not None else shape
     kind = values.dtype if values is not None else np.dtype(dtype)
     if full is None or not full or 0 in full:  # scalars and empty arrays cannot be chunked
         dataset = group.create_dataset(name, data=values, shape=full, dtype=kind)
     else:
+        chunks = _chunks(full, kind, chunk_bytes)
         dataset = group.create_dataset(
-            name, data=values, shape=full, dtype=kind, chunks=_chunks(full, kind), fletcher32=True
+            name, data=values, shape=full, dtype=kind, chunks=chunks, fletcher32=True
         )
     dataset.attrs.update(attributes or {})
     return dataset
 
 
-def _chunks(shape: Sequence[int], dtype: np.dtype[Any]) -> tuple[int, ...]:
+def _fixed_text(values: NDArray[Any]) -> NDArray[Any]:
+    """Text in UTF-8 of one length: HDF5 refuses checksums over strings of many lengths."""
+    coded = [str(text).encode() for text in values.ravel()]
+    kind = h5py.string_dtype("utf-8", max(1, *map(len, coded), 1))
+    return np.array(coded, dtype=kind).reshape(values.shape)
+
+
+def _chunks(shape: Sequence[int], dtype: np.dtype[Any], size: int) -> tuple[int, ...]:
     row = max(1, int(np.prod(shape[1:], dtype=np.int64)) * max(1, dtype.itemsize))
-    return (int(min(shape[0], max(1, CHUNK_BYTES // row))), *shape[1:])
+    return (int(min(shape[0], max(1, size // row))), *shape[1:])
 
 
 @contextmanager

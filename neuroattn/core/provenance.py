@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from neuroattn.core.registry import PLUGIN_GROUP
+
 RECORDED_PACKAGES = (
     "neuroattn", "torch", "numpy", "scipy", "pandas", "h5py", "nibabel", "nilearn", "himalaya",
     "scikit-learn", "scikit-image", "Pillow", "hydra-core", "omegaconf", "accelerate",
@@ -28,6 +30,9 @@ def versions() -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
+    for point in metadata.entry_points(group=PLUGIN_GROUP):
+        if point.dist is not None:
+            found[point.dist.name] = point.dist.version
     return found
 
 

@@ -7,18 +7,31 @@ imported when a stage runs.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from neuroattn.core.errors import ConfigError
 
+PLUGIN_GROUP = "neuroattn.plugins"
+
 
 @dataclass(frozen=True)
 class Entry:
-    """One choice: the dataclass of its keys and ``"module:object"`` of its code."""
+    """One choice of a config group.
+
+    Parameters
+    ----------
+    schema : the dataclass of its keys.
+    target : ``"module:object"`` of its code.
+    leaves : ``"module:function"`` of ``(config section) -> {stable name: input file}``, light
+        enough for a plan to call; empty where the choice reads no file of its own.
+    """
 
     schema: type
     target: str
+    leaves: str = ""
 
 
 class Registry(dict[str, Entry]):
@@ -46,6 +59,16 @@ class Registry(dict[str, Entry]):
 
     def load(self, name: str) -> Any:
         """Import and return the code of choice ``name``."""
+        return load(self.entry(name).target)
+
+    def leaves(self, section: Any) -> Mapping[str, Path]:
+        """Input files of the choice that ``section`` configures, by stable name."""
+        target = self.entry(section.name).leaves
+        found: Mapping[str, Path] = load(target)(section) if target else {}
+        return found
+
+    def entry(self, name: str) -> Entry:
+        """The choice ``name``; where there is none, the error lists what there is."""
         if name not in self:
             raise ConfigError(
                 f"there is no {self.group}={name}",
@@ -53,7 +76,7 @@ class Registry(dict[str, Entry]):
                 found=name,
                 fix=f"choose one of them: {self.group}=<name>",
             )
-        return load(self[name].target)
+        return self[name]
 
 
 def load(target: str) -> Any:

@@ -22,3 +22,12 @@ def shipped(name: str) -> Path:
         file=_PACKAGE / "_share" / name,
         fix="install the package again: pip install --force-reinstall neuroattn",
     )
+
+
+def user_path(text: str | Path) -> Path:
+    """A path from a user, ``~`` expanded; that of an unknown user stays, and is not found."""
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path

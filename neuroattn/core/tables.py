@@ -16,6 +16,10 @@ TRIALS = ("trial", "subject", "session", "run", "image", "repeat")
 IMAGES = ("image", "file", "sha256", "source")
 TARGETS = ("target", "subject", "hemisphere", "vertex", "rois")
 SCORES = ("target", "rois", "hemisphere", "r", "r_squared", "r2", "r_pooled")
+# Beside them where a ceiling is known: shares of variance, NaN below the threshold.
+CEILINGS = ("nc", "r_squared_over_nc", "r_squared_over_nc_capped", "n_images")
+# Last: how well r is known, and whether it is above chance; NaN where nothing was resampled.
+RESAMPLED = ("r_low", "r_high", "p", "q", "p_max")
 FOLDS = ("fold", "image", "side")
 ROI_SEPARATOR = "|"
 

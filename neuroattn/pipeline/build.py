@@ -14,7 +14,7 @@ from neuroattn.core.artefact import FAILED, Artefact, ArtefactWriter, is_done
 from neuroattn.core.atomic import storage_errors, write_json, write_text
 from neuroattn.core.claims import Claim, claim
 from neuroattn.core.config import walk
-from neuroattn.core.errors import ArtefactError, InterruptedRunError, NeuroattnError
+from neuroattn.core.errors import ArtefactError, ClaimedError, InterruptedRunError, NeuroattnError
 from neuroattn.core.logs import log_to
 from neuroattn.core.provenance import Stopwatch
 from neuroattn.core.registry import load
@@ -23,6 +23,7 @@ from neuroattn.core.stage import Failure, StageContext, StageResult
 from neuroattn.core.tracking import open_tracker
 from neuroattn.pipeline.config import RootConfig
 from neuroattn.pipeline.plan import Node, plan
+from neuroattn.pipeline.threads import limited_threads
 
 log = logging.getLogger("neuroattn.pipeline")
 
@@ -59,9 +60,13 @@ def _build_parents(
     parents: dict[str, Artefact] = {}
     failures: dict[str, Failure] = {}
     for name, parent in node.parents.items():
+        _check_required(parent, config)
+        if cause := _failed_before(parent, failures):
+            failures[name] = Failure(name, parent.label, cause.problem, "")
+            continue
         try:
-            parents[name] = _parent(parent, config)
-        except InterruptedRunError:
+            parents[name] = build(parent, config)
+        except (InterruptedRunError, ClaimedError):  # no failures: another time it goes on
             raise
         except Exception as error:
             if not node.stage.tolerant:
@@ -70,19 +75,24 @@ def _build_parents(
     return parents, failures
 
 
+def _failed_before(node: Node, failures: Mapping[str, Failure]) -> Failure | None:
+    """The failure of an ancestor: what took an hour to fail is not tried again for each child."""
+    return next((failures[a.stage.name] for a in node.chain() if a.stage.name in failures), None)
+
+
 def _log_of(node: Node) -> str:
     file = node.folder / "log.txt"
     return str(file) if file.exists() else ""
 
 
-def _parent(parent: Node, config: RootConfig) -> Artefact:
+def _check_required(parent: Node, config: RootConfig) -> None:
+    """Under ``parents=require`` nothing is built, not even a report on what is missing."""
     if config.parents is Parents.require and not is_done(parent.folder):
         raise ArtefactError(
             f"the parent {parent.stage.name} is not built, and parents=require",
             file=parent.folder,
             fix=f"run: neuroattn {parent.stage.name} with the same overrides, or set parents=build",
         )
-    return build(parent, config)
 
 
 class _Patience:
@@ -144,6 +154,7 @@ class _Run:
         return Artefact(self.node.folder)
 
     def _call(self) -> StageResult:
+        function = load(self.node.stage.run)  # torch is loaded here, if it is
         tracker = open_tracker(
             self.config.tracking,
             self.node.folder,
@@ -160,7 +171,8 @@ class _Run:
             failures=self.failures,
         )
         try:
-            result = load(self.node.stage.run)(context)
+            with limited_threads(self.config.runtime.threads):
+                result = function(context)
             tracker.log(result.metrics)
         finally:
             tracker.close()
@@ -180,11 +192,10 @@ class _Run:
 
     def _incomplete(self) -> NeuroattnError:
         first = next(iter(self.failures.values()))
+        # The problem has its own file, fix and so on, in lines of their own.
         return ArtefactError(
-            f"{self.node.stage.name} shows only what there is, because {first.stage} failed:"
-            f" {first.problem}",
-            file=self.node.folder,
-            fix="mend the failure and run the same command again",
+            f"the {self.node.stage.name} shows only what there is, since {first.stage} failed:"
+            f" {first.problem}\n  what there is: {self.node.folder}"
         )
 
     def _record_failure(self, error: BaseException) -> None:

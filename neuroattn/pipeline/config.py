@@ -8,8 +8,9 @@ from neuroattn.core.config import Section, execution, science, section
 from neuroattn.core.sections import ClaimsConfig, Parents, PathsConfig, RuntimeConfig
 from neuroattn.core.tracking import TrackingConfig
 from neuroattn.data.registry import DatasetConfig
-from neuroattn.encoding.registry import EncoderConfig
+from neuroattn.encoding.registry import EncoderConfig, PredictConfig, ScoringConfig
 from neuroattn.features.registry import BackboneConfig
+from neuroattn.maps.registry import MapsConfig
 from neuroattn.reports.registry import ReportConfig
 
 
@@ -23,9 +24,11 @@ class RootConfig(Section):
         Parents.build, "build missing parents, or require them and fail with the command."
     )
     use: dict[str, str] = execution(
-        {}, "Parent stage -> fingerprint or folder to use instead of the one this config implies."
+        {},
+        "Parent stage -> the artefact to use instead of the one this config implies: a folder, a"
+        " label or a fingerprint, as in use.prepare=arrays-1a2b3c4d.",
     )
-    notes: dict[str, str] = execution({}, "Free notes, kept in config.yaml: +notes.why=pilot.")
+    notes: dict[str, str] = execution({}, "Free notes, kept in config.yaml: notes.why=pilot.")
     paths: PathsConfig = section(PathsConfig, "Where everything that is written goes.")
     runtime: RuntimeConfig = section(RuntimeConfig, "On what it runs.")
     claims: ClaimsConfig = section(ClaimsConfig, "What to do beside another live process.")
@@ -33,4 +36,7 @@ class RootConfig(Section):
     dataset: DatasetConfig = section(DatasetConfig, "Pictures, responses, targets, splits.")
     backbone: BackboneConfig = section(BackboneConfig, "The frozen network that reads pictures.")
     encoder: EncoderConfig = section(EncoderConfig, "The readout from features to responses.")
+    scoring: ScoringConfig = section(ScoringConfig, "How well scores are known.")
+    predict: PredictConfig = section(PredictConfig, "New pictures for a fitted encoder.")
+    maps: MapsConfig = section(MapsConfig, "What is mapped on the cortex.")
     report: ReportConfig = section(ReportConfig, "What the report shows.")

@@ -99,7 +99,10 @@ def _shipped() -> Finding:
 def _plugins() -> Finding:
     found = catalogue()
     count = sum(map(len, found.registries.values()))
-    return Finding("choices", True, f"{len(found.stages)} stages, {count} choices")
+    plugins = ", ".join(found.plugins) or "none"
+    return Finding(
+        "choices", True, f"{len(found.stages)} stages, {count} choices; plug-ins: {plugins}"
+    )
 
 
 def _root(root: Path) -> Finding:

@@ -16,6 +16,7 @@ from neuroattn.core.fingerprint import (
     stage_fingerprint,
 )
 from neuroattn.core.registry import load
+from neuroattn.core.resources import user_path
 from neuroattn.core.stage import Stage
 from neuroattn.pipeline.config import RootConfig
 from neuroattn.pipeline.stages import stage_named
@@ -48,8 +49,11 @@ def plan(stage: str, config: RootConfig) -> Node:
 
     Raises
     ------
+    ConfigError : ``use`` names no stage.
     MissingDataError : a leaf file is not there, so nothing below it has a name.
     """
+    for name in config.use:
+        stage_named(name)
     known: dict[str, Node] = {}
 
     def visit(name: str) -> Node:
@@ -91,7 +95,7 @@ def find(reference: str, root: Path, *, stage: str = "*") -> Artefact:
     ------
     ArtefactError : none or several match, or it belongs to another stage.
     """
-    folder = Path(reference).expanduser()
+    folder = user_path(reference)
     if not folder.is_dir():
         matches = sorted(
             path

@@ -10,7 +10,6 @@ A recipe picks combinations and defines nothing::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,24 +58,28 @@ def load_recipe(name: str) -> Recipe:
             expected=" | ".join(known),
             fix="name one, or a YAML file",
         )
-    content = yaml.safe_load(path.read_text())
     try:
-        return Recipe(
-            name=path.stem,
-            about=str(content.get("about", "")),
-            steps=tuple(_step(step) for step in content["steps"]),
-            generate=str(content.get("generate", "")),
-        )
-    except (KeyError, TypeError, AttributeError) as error:
+        return _recipe(path.stem, yaml.safe_load(path.read_text()))
+    except (KeyError, TypeError, AttributeError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(
             "this is no recipe",
             file=path,
-            expected="about, steps: [{stage, overrides}]",
-            found=repr(error),
+            expected="about, steps: [{stage, overrides: [key=value]}], one step at least",
+            found=" ".join(str(error).split()) or type(error).__name__,
             fix="see workflows/recipes/demo.yaml",
         ) from error
 
 
+def _recipe(name: str, content: Any) -> Recipe:
+    steps = tuple(_step(step) for step in content["steps"])
+    if not steps:
+        raise TypeError("no steps")
+    about, generate = (str(content.get(key, "")) for key in ("about", "generate"))
+    return Recipe(name=name, about=about, steps=steps, generate=generate)
+
+
 def _step(content: dict[str, Any]) -> Step:
-    overrides: Sequence[Any] = content.get("overrides", [])
+    overrides = content.get("overrides", [])
+    if not isinstance(overrides, list):
+        raise TypeError(f"overrides is no list: {overrides!r}")
     return Step(str(content["stage"]), tuple(map(str, overrides)))

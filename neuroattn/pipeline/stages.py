@@ -1,68 +1,92 @@
-"""The stages and choices there are: collected from the rooms' registries and from plug-ins."""
+"""The stages and choices there are: those of the rooms' registries and those of plug-ins."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 
 from neuroattn.core.errors import ConfigError
-from neuroattn.core.registry import Registry
+from neuroattn.core.registry import PLUGIN_GROUP, Entry, Registry
 from neuroattn.core.stage import Stage
 from neuroattn.data import registry as data
 from neuroattn.encoding import registry as encoding
 from neuroattn.features import registry as features
+from neuroattn.maps import registry as maps
+from neuroattn.pipeline import plugins
 from neuroattn.reports import registry as reports
 
-PLUGIN_GROUP = "neuroattn.plugins"
+ROOMS = (data, features, encoding, maps, reports)
 
 
 @dataclass(frozen=True)
 class Catalogue:
     """Everything that can be named: stages by name, registries by config group.
 
-    A plug-in is a function that takes the catalogue and adds to it, declared under the entry
-    point group ``neuroattn.plugins``.
+    The registries are the very objects that the rooms read, so what is added here is there
+    for everybody in this process. A plug-in is a function that takes the catalogue and calls
+    `add` and `add_stage`; ``plugins`` has those that were taken in, with their packages.
     """
 
-    stages: Mapping[str, Stage]
+    stages: dict[str, Stage]
     registries: Mapping[str, Registry]
+    plugins: dict[str, str] = field(default_factory=dict)
+
+    def add(self, group: str, name: str, entry: Entry) -> None:
+        """Register the choice ``group=name``.
+
+        Raises
+        ------
+        ConfigError : there is no such group, or the name is taken.
+        """
+        if group not in self.registries:
+            raise ConfigError(
+                f"there is no config group {group!r}",
+                expected=" | ".join(self.registries),
+                fix="add the choice to one of these groups",
+            )
+        self.registries[group].add(name, entry)
+
+    def add_stage(self, stage: Stage) -> None:
+        """Register a further stage.
+
+        Raises
+        ------
+        ConfigError : the name is taken.
+        """
+        if stage.name in self.stages:
+            raise ConfigError(
+                f"the stage {stage.name} is registered twice",
+                expected=self.stages[stage.name].run,
+                found=stage.run,
+                fix="rename the plug-in's stage",
+            )
+        self.stages[stage.name] = stage
+
+
+# One a process: a catalogue of its own would hand its choices to nobody.
+_CATALOGUE = Catalogue(
+    stages={stage.name: stage for room in ROOMS for stage in room.STAGES},
+    registries={
+        registry.group: registry
+        for registry in (data.DATASETS, features.BACKBONES, encoding.ENCODERS)
+    },
+)
 
 
 @cache
 def catalogue() -> Catalogue:
-    """The stages and choices of this installation, plug-ins included.
+    """The stages and choices of this installation, those of plug-ins included.
 
     Raises
     ------
-    ConfigError : a plug-in cannot be imported, or takes a name that is taken.
+    ConfigError : a plug-in cannot be imported, or adds what cannot be taken; nothing of it
+        is kept.
     """
-    rooms = (data, features, encoding, reports)
-    found = Catalogue(
-        stages={stage.name: stage for room in rooms for stage in room.STAGES},
-        registries={
-            registry.group: Registry(registry.group, dict(registry))
-            for registry in (data.DATASETS, features.BACKBONES, encoding.ENCODERS)
-        },
-    )
     for point in metadata.entry_points(group=PLUGIN_GROUP):
-        _register(point, found)
-    return found
-
-
-def _register(point: metadata.EntryPoint, found: Catalogue) -> None:
-    try:
-        point.load()(found)
-    except ConfigError:
-        raise
-    except Exception as error:
-        raise ConfigError(
-            f"the plug-in {point.name} cannot be loaded",
-            found=f"{type(error).__name__}: {error}",
-            expected=f"{point.value} to be a function that takes the catalogue",
-            fix="repair it, or uninstall its package",
-        ) from error
+        plugins.take_in(point, _CATALOGUE)
+    return _CATALOGUE
 
 
 def stage_named(name: str) -> Stage:

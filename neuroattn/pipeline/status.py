@@ -115,13 +115,13 @@ def garbage(root: Path, *, older_than_days: float) -> list[Path]:
     Nothing that a live process holds, and nothing younger than ``older_than_days``.
     """
     limit = time.time() - older_than_days * 86400
-    found = [
-        row.folder
-        for row in scan(root)
-        if row.state in (State.failed, State.unfinished) and row.modified <= limit
-    ]
+    found = []
     for row in scan(root):
-        if row.state is State.done:
+        if row.modified > limit or owner_of(row.folder) is not None:
+            continue
+        if row.state in (State.failed, State.unfinished):
+            found.append(row.folder)
+        elif row.state is State.done:
             found += [row.folder / name for name in (WORK, CLAIM) if (row.folder / name).exists()]
     found += [call for call in root.glob(f"{JOBS}/*/*") if call.stat().st_mtime <= limit]
     return sorted(found)

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,13 +28,15 @@ GROUP_FILES = sorted(
 )
 
 
-def _choice_overrides(group: str, name: str) -> list[str]:
-    return [f"{group}={name}"]
+@cache
+def _choice(group: str, name: str) -> RootConfig:
+    """The composition with this choice, made once."""
+    return compose([f"{group}={name}"])
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_key_is_declared_and_documented(group: str, name: str) -> None:
-    for key in walk(compose(_choice_overrides(group, name))):
+    for key in walk(_choice(group, name)):
         assert key.role in ("science", "execution"), f"{key.path} is not declared"
         assert len(key.doc) > 10, f"{key.path} has no documentation"
         assert key.doc.endswith("."), f"{key.path}: {key.doc}"
@@ -44,7 +47,7 @@ def test_names_of_choices_are_their_registry_names(group: str, name: str) -> Non
     schema = catalogue().registries[group][name].schema
     assert issubclass(schema, Choice)
     assert schema().name == name
-    assert type(getattr(compose(_choice_overrides(group, name)), group)) is schema
+    assert type(getattr(_choice(group, name), group)) is schema
 
 
 @pytest.mark.parametrize("file", GROUP_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from neuroattn.encoding.registry import ENCODERS
 from tests.system.command import PROGRAM, run
 
 pytestmark = pytest.mark.system
@@ -62,7 +63,8 @@ def test_part_of_a_first_word(press_tab: PressTab) -> None:
 
 
 def test_choices_of_a_group(press_tab: PressTab) -> None:
-    assert press_tab("neuroattn encode encoder=") == ["encoder=ridge"]
+    choices = [f"encoder={name}" for name in sorted(ENCODERS)]
+    assert press_tab("neuroattn encode encoder=") == choices
 
 
 def test_keys_of_a_section(press_tab: PressTab) -> None:

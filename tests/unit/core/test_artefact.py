@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,20 @@ def test_round_trip(written: Path) -> None:
 
 def test_work_is_gone_once_done(written: Path) -> None:
     assert not (written / ".work").exists()
+
+
+def test_done_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it vouches for has its name already: a kill at any rename before leaves no DONE."""
+    order: list[str] = []
+    rename = os.replace
+    monkeypatch.setattr(
+        os, "replace", lambda old, new: (order.append(Path(new).name), rename(old, new))[1]
+    )
+    writer = ArtefactWriter(tmp_path)
+    writer.json("a.json", {"x": 1})
+    writer.finish(provenance={}, metrics={}, methods="")
+    assert sorted(order[:-1]) == ["a.json", "methods.txt", "metrics.json", "provenance.json"]
+    assert order[-1] == "DONE"
 
 
 def test_without_done_nothing_is_read(written: Path) -> None:

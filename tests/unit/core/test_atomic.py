@@ -10,6 +10,7 @@ from neuroattn.core.atomic import (
     atomic_path,
     ensure_folder,
     read_json,
+    storage_errors,
     sweep_temporaries,
     write_json,
     write_text,
@@ -99,3 +100,31 @@ def test_sweep_spares_the_claims(tmp_path: Path) -> None:
     sweep_temporaries(tmp_path, keep=".claim")
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {".claim/.b.2.tmp", "keep.txt"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError("4096 requested and 512 written"),  # numpy.save
+        RuntimeError("I/O error: No space left on device (os error 28)"),  # safetensors
+        RuntimeError("file write failed: errno = 28, error message = 'No space left on device'"),
+    ],
+    ids=["system", "numpy", "safetensors", "hdf5"],
+)
+def test_a_full_disk_is_known_by_whoever_tells_it(error: Exception, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="no space left") as caught, storage_errors(tmp_path):
+        raise error
+    assert caught.value.file == str(tmp_path)
+
+
+def test_what_cannot_be_read_elsewhere_is_no_storage_error(tmp_path: Path) -> None:
+    refused = PermissionError(errno.EACCES, "Permission denied", "/data/picture.jpg")
+    with pytest.raises(PermissionError) as caught, storage_errors(tmp_path / "artefact"):
+        raise refused
+    assert caught.value is refused
+
+
+def test_a_read_that_fails_with_a_number_in_its_text_is_no_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="errno = 2"), storage_errors(tmp_path):
+        raise ValueError("unable to open file (errno = 2)")

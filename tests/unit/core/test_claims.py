@@ -13,6 +13,8 @@ import pytest
 from neuroattn.core import claims
 from neuroattn.core.claims import claim, owner_of
 from neuroattn.core.errors import ClaimedError
+from tests.chain import Ran
+from tests.faults import in_child, limit_files
 
 FORK = multiprocessing.get_context("fork")
 
@@ -138,3 +140,20 @@ def test_many_contenders_are_never_inside_together(
         process.join(30)
         assert process.exitcode == 0
     assert log.read_text().split() == ["in", "out"] * 8
+
+
+def test_a_full_disk_does_not_keep_a_claim(tmp_path: Path) -> None:
+    """The release has no room for a new file; the old one's bytes are enough."""
+
+    def work() -> Ran:
+        with claim(tmp_path) as held:
+            held.check()
+            limit_files(0)
+        return Ran(0, "", "")
+
+    ran = in_child(work, lambda: None)
+    assert ran.code == 0
+    assert [path.name for path in (tmp_path / ".claim").iterdir()] == ["000001.json"]
+    began = time.monotonic()
+    with claim(tmp_path, wait=False):
+        assert time.monotonic() - began < 1

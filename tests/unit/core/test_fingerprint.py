@@ -23,8 +23,8 @@ def _fingerprint(**changes: object) -> str:
         "stage": "s",
         "version": 1,
         "science": {"a": 1},
-        "parents": {},
-        "leaves": {},
+        "parents": {"p": "11"},
+        "leaves": {"f": "11"},
     }
     return stage_fingerprint(**{**values, **changes}).digest  # type: ignore[arg-type]
 
@@ -44,7 +44,10 @@ def test_key_order_does_not_matter(science: dict[str, object]) -> None:
         {"science": {"b": 1}},
         {"science": {"a": "1"}},
         {"parents": {"p": "00"}},
+        {"parents": {"q": "11"}},
+        {"parents": {}},
         {"leaves": {"f": "00"}},
+        {"leaves": {"g": "11"}},
     ],
 )
 def test_everything_hashed_matters(changes: dict[str, object]) -> None:

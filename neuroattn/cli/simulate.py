@@ -1,0 +1,48 @@
+"""``neuroattn data simulate``: write a dataset with simulated responses in the form of NSD."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from neuroattn.cli.jobs import leave_on_sigterm
+
+SIZES = ("tiny", "demo", "nsd_like")  # stated here, so that --help costs no heavy import
+
+
+def simulate(words: Sequence[str]) -> int:
+    """Run the verb; prints the folder on stdout and returns the exit code."""
+    arguments = _parser().parse_args([_as_flag(word) for word in words])
+    from neuroattn.data.simulate.write import simulate as write
+
+    with leave_on_sigterm():
+        folder = write(
+            arguments.folder,
+            arguments.size,
+            seed=arguments.seed,
+            subjects=arguments.subjects,
+        )
+    print(folder)
+    return 0
+
+
+def _as_flag(word: str) -> str:
+    """``size=demo`` as ``--size=demo``, since that is how stages are told."""
+    is_key = word.partition("=")[0] in ("size", "seed", "subjects") and "=" in word
+    return f"--{word}" if is_key else word
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="neuroattn data simulate",
+        description="Write simulated responses to composed scenes as files of NSD: for tests "
+        "(tiny: every space and format), for trying things (demo: fsaverage5, 10 sessions), and "
+        "with NSD's own numbers of sessions, images and repeats (nsd_like: few vertices). The "
+        "folder is kept if it already holds the same.",
+    )
+    parser.add_argument("folder", type=Path, help="folder of the dataset: dataset.root afterwards")
+    parser.add_argument("--size", choices=SIZES, default="tiny")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--subjects", type=int, default=1, metavar="N", help="1 to 8")
+    return parser

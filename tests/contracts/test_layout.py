@@ -1,0 +1,145 @@
+"""The shape of the house: every module has its test, every room is on the map, nothing sprawls."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGE = REPOSITORY / "neuroattn"
+MAP = REPOSITORY / "docs" / "architecture.md"
+
+# Modules (or folders) whose test does not mirror their name, and the file that tests them.
+# A row needs a reason: data without logic, or a part that only its caller can exercise.
+ELSEWHERE = {
+    "cli/reference.py": "tests/contracts/test_docs.py",  # docs/config.md is its only output
+    "cli/searchpath.py": "tests/contracts/test_attacks.py",  # its only purpose is to refuse
+    "core/logs.py": "tests/unit/cli/test_main.py",  # handlers, seen from a whole command
+    "core/resources.py": "tests/system/test_wheel.py",  # differs in a wheel alone
+    "core/sections.py": "tests/contracts/test_schemas.py",  # schemas without logic
+    "data/algonauts2023_files.py": "tests/unit/data/test_algonauts2023.py",
+    "data/laion_fmri_files.py": "tests/unit/data/test_laion_fmri.py",
+    "data/manifests/": "tests/contracts/test_corruption.py",
+    "data/nsd/": "tests/unit/data/nsd/test_reader.py",
+    "data/simulate/": "tests/unit/data/simulate/test_write.py",
+    "data/store_read.py": "tests/unit/data/test_store.py",
+    "data/store_scale.py": "tests/unit/data/test_store.py",
+    "data/volumes.py": "tests/unit/data/nsd/test_reader.py",
+    "encoding/protocol.py": "tests/unit/encoding/test_stage.py",  # which images train, and rows
+    "features/hub_files.py": "tests/unit/features/test_hub.py",
+    "reports/blocks.py": "tests/unit/reports/test_render.py",  # plain data that is rendered
+    "reports/sections/": "tests/unit/reports/test_sections.py",  # one fabricated chain for all
+    "stats/ceiling.py": "tests/known_answer/test_ceiling.py",
+}
+# Everyone writes registries; these contracts try each key of each of them.
+REGISTRIES = ("tests/contracts/test_schemas.py", "tests/contracts/test_fingerprint_contract.py")
+
+LINES = 450
+MEDIAN, TAIL = 15, 40
+
+
+def modules() -> list[Path]:
+    """Every module of the package but ``__init__``."""
+    return sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+
+
+def rooms() -> list[str]:
+    """Folders of the package that hold code."""
+    return sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+
+
+def answering(module: Path) -> list[Path]:
+    """Test files that answer for a module; they may not exist."""
+    name = module.relative_to(PACKAGE)
+    mirror = REPOSITORY / "tests" / "unit" / name.parent / f"test_{name.name}"
+    if mirror.is_file():
+        return [mirror]
+    for known, test in ELSEWHERE.items():
+        if name.as_posix() == known or (known.endswith("/") and name.as_posix().startswith(known)):
+            return [REPOSITORY / test]
+    if name.name == "registry.py":
+        return [REPOSITORY / test for test in REGISTRIES]
+    return [mirror]
+
+
+def test_every_module_has_a_test_that_mirrors_it_or_is_named() -> None:
+    missing = {
+        str(module.relative_to(REPOSITORY)): str(test.relative_to(REPOSITORY))
+        for module in modules()
+        for test in answering(module)
+        if not test.is_file()
+    }
+    assert not missing, "write these tests, or name another in ELSEWHERE with the reason"
+
+
+def test_the_list_names_only_what_is_there_and_has_no_mirror() -> None:
+    names = [module.relative_to(PACKAGE).as_posix() for module in modules()]
+    for known in ELSEWHERE:
+        covered = [name for name in names if name == known or name.startswith(known)]
+        assert covered, f"{known} is gone: take it off the list"
+        if not known.endswith("/"):
+            mirror = REPOSITORY / "tests" / "unit" / Path(known).parent
+            assert not (mirror / f"test_{Path(known).name}").is_file(), f"{known} has a mirror now"
+
+
+@pytest.mark.parametrize("room", rooms())
+def test_every_room_is_on_the_map(room: str) -> None:
+    assert f"`{room}/`" in MAP.read_text(), f"say in {MAP.name} what {room}/ is for"
+
+
+def test_the_map_names_every_folder_beside_the_package() -> None:
+    hidden = ("neuroattn", "shared")
+    folders = [path for path in REPOSITORY.iterdir() if path.is_dir() and path.name[0] not in "._"]
+    text = MAP.read_text()
+    kept = [path.name for path in folders if path.name not in hidden and _has_files(path)]
+    made = {"demo_output", "dist", "build", "outputs", "wandb"}  # by commands, and not committed
+    egg = {name for name in kept if name.endswith(".egg-info")}
+    assert not [name for name in kept if name not in made | egg and f"`{name}/`" not in text]
+
+
+def _has_files(folder: Path) -> bool:
+    return any(path.is_file() for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("folder", ["neuroattn", "benchmarks"])
+def test_no_file_is_too_long(folder: str) -> None:
+    lengths = {
+        str(path.relative_to(REPOSITORY)): len(path.read_text().splitlines())
+        for path in (REPOSITORY / folder).rglob("*.py")
+    }
+    assert not {name: count for name, count in lengths.items() if count >= LINES}
+
+
+@cache
+def functions() -> dict[str, int]:
+    """Length of every function in lines, its docstring apart."""
+    return {
+        f"{path.relative_to(REPOSITORY)}:{node.lineno} {node.name}": _length(node)
+        for path in modules()
+        for node in _definitions(path)
+    }
+
+
+def _definitions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def _length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first = node.body[0]
+    told = ast.get_docstring(node) is not None
+    docstring = (first.end_lineno or 0) - first.lineno + 1 if told else 0
+    return (node.end_lineno or 0) - node.lineno + 1 - docstring
+
+
+def test_functions_are_short() -> None:
+    lengths = sorted(functions().values())
+    assert statistics.median(lengths) <= MEDIAN
+    assert lengths[int(0.95 * len(lengths))] < TAIL
+    assert not {name: length for name, length in functions().items() if length > 2 * TAIL}

@@ -1,0 +1,88 @@
+"""The record of the slow tests: written by whole runs alone, missed when it is old."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.slow_record import NAME, OLD_AFTER_DAYS, describe
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NOW = datetime(2030, 1, 31, tzinfo=UTC)
+TESTS = """
+import pytest
+@pytest.mark.slow
+def test_good(): pass
+@pytest.mark.slow
+def test_bad(): assert False
+@pytest.mark.slow
+def test_absent(): pytest.skip("not here")
+def test_fast(): pass
+"""
+
+
+def run(folder: Path, *words: str) -> str:
+    """The inner pytest, on a project of its own with the plug-in."""
+    (folder / "tests").mkdir(exist_ok=True)
+    (folder / "tests" / "test_it.py").write_text(TESTS)
+    (folder / "pytest.ini").write_text("[pytest]\ntestpaths = tests\nmarkers = slow: slow\n")
+    env = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    plugins = ["-p", "tests.slow_record", "-p", "no:cacheprovider"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", *plugins, *words],
+        cwd=folder, env=env | {"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    return ran.stdout + ran.stderr
+
+
+def test_a_whole_slow_run_leaves_its_counts(tmp_path: Path) -> None:
+    out = run(tmp_path, "-m", "slow")
+    assert "is written; commit it" in out
+    found = json.loads((tmp_path / NAME).read_text())
+    assert (found["passed"], found["failed"], found["skipped"]) == (1, 1, 1)
+    assert found["command"].endswith("-m slow")
+    assert datetime.now(UTC) - datetime.fromisoformat(found["date"]) < timedelta(hours=1)
+    assert "1 failed" in describe(tmp_path / NAME, datetime.now(UTC))[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-m", "not slow"], ["-m", "slow", "-k", "good"], ["-m", "slow", "tests/test_it.py"],
+        ["-m", "slow", "-x"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_any_other_run_leaves_none(tmp_path: Path, words: list[str]) -> None:
+    out = run(tmp_path, *words)
+    assert not (tmp_path / NAME).exists()
+    assert ("have no result" in out) == ("not slow" in words)
+
+
+def record(folder: Path, days: int, failed: int = 0) -> Path:
+    """A result that old."""
+    file = folder / "result.json"
+    content = {
+        "date": (NOW - timedelta(days=days)).isoformat(), "commit": "0123456789abcdef",
+        "passed": 5, "failed": failed, "skipped": 0, "seconds": 1800,
+    }  # fmt: skip
+    file.write_text(json.dumps(content))
+    return file
+
+
+def test_a_fresh_result_is_good_and_an_old_or_failed_one_is_not(tmp_path: Path) -> None:
+    text, good = describe(record(tmp_path, OLD_AFTER_DAYS), NOW)
+    assert good
+    assert "14 days ago at 0123456789ab: 5 passed, 0 failed, 0 skipped in 30 min" in text
+    text, good = describe(record(tmp_path, OLD_AFTER_DAYS + 1), NOW)
+    assert not good
+    assert "make test-slow" in text
+    assert not describe(record(tmp_path, 0, failed=1), NOW)[1]
+    assert not describe(tmp_path / "absent.json", NOW)[1]

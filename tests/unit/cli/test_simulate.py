@@ -1,0 +1,43 @@
+"""The words of ``neuroattn data simulate``; what it writes is tested where it is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from neuroattn.cli.simulate import simulate
+from neuroattn.data.simulate import write
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the writer is asked for; nothing is written."""
+    calls: list[Any] = []
+
+    def record(folder: Path, size: str, **keys: Any) -> Path:
+        calls.append((folder, size, keys))
+        return folder / "made"
+
+    monkeypatch.setattr(write, "simulate", record)
+    return calls
+
+
+@pytest.mark.parametrize("words", [["size=demo", "seed=3"], ["--size", "demo", "--seed=3"]])
+def test_keys_may_be_told_as_stages_are_told(
+    words: list[str], asked: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert simulate(["there", *words]) == 0
+    assert asked == [(Path("there"), "demo", {"seed": 3, "subjects": 1})]
+    assert capsys.readouterr().out == f"{Path('there') / 'made'}\n"
+
+
+def test_a_size_that_does_not_exist_lists_those_that_do(
+    asked: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        simulate(["there", "size=huge"])
+    assert leaving.value.code == 2
+    assert "nsd_like" in capsys.readouterr().err
+    assert not asked

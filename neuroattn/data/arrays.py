@@ -58,14 +58,19 @@ class ArraysDataset:
         self.captions: dict[str, list[str]] = (
             arrays_tables.read_captions(captions, pictures) if captions else {}
         )
+        self.supplied_ncsnr: NDArray[np.float32] | None = None
 
     def response_blocks(self) -> Iterator[ResponseBlock]:
         """Yield (rows, values (rows, targets) float32) over the kept trials, in order."""
-        done = 0
+        return self.response_blocks_from(0)
+
+    def response_blocks_from(self, first: int) -> Iterator[ResponseBlock]:
+        """The same from row ``first`` on, which a resumed run has not stored yet."""
+        done, begin = first, int(np.flatnonzero(self._kept)[first])
         with _open_responses(self.files.responses) as array:
             row = array.shape[1] * max(4, array.dtype.itemsize)
             step = max(1, self.config.block_mib * _MIB // row)
-            for start in range(0, array.shape[0], step):
+            for start in range(begin, array.shape[0], step):
                 kept = self._kept[start : start + step]
                 if not kept.any():
                     continue

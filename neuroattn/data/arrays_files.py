@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from neuroattn.core.errors import ConfigError, DataError, MissingDataError
+from neuroattn.core.resources import user_path
 from neuroattn.data.files import existing_file, named
 from neuroattn.data.registry import DatasetConfig
 
@@ -102,7 +103,7 @@ def _root(name: str | None) -> Path:
             found="dataset.root is empty",
             fix="add dataset.root=DIR to the command",
         )
-    root = Path(name).expanduser()
+    root = user_path(name)
     if not root.is_dir():
         raise MissingDataError(
             "the folder of the dataset is not there",

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuroattn.core.errors import ConfigError
 from neuroattn.data.files import existing_file
-from neuroattn.data.registry import DATASET_LEAVES, DATASETS, DatasetConfig, SplitKind
+from neuroattn.data.registry import DATASETS, DatasetConfig, SplitKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +41,7 @@ class Description:
     simulated: bool = False
 
 
+@runtime_checkable
 class Stimuli(Protocol):
     """Pictures by image id."""
 
@@ -63,6 +64,7 @@ class Stimuli(Protocol):
         """SHA-256 of the picture's bytes: those of its file, or of its part of the array."""
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """One dataset, restricted to the subjects asked for.
 
@@ -71,6 +73,16 @@ class Dataset(Protocol):
     are the rows and columns of the responses. ``images`` has a row (image, file, source) for
     every image that was shown. Missing text is ``""``, missing numbers are NA. ``captions``
     is keyed by image id as text.
+
+    Trials of one session (of one subject) follow one another where it can be had: sessions are
+    then stored, and resumed, one at a time. ``source`` names the photographs or exemplars that
+    a picture is made of, joined by ``|``.
+
+    ``splits`` may hold any names; these are known to kinds of `SplitConfig`. ``shared1000``
+    and ``shared515``: on the test side the images that all subjects were to see, and those of
+    them that all saw three times; the kind ``algonauts2023`` takes the former as its shared
+    images. ``exemplars``: on the test side pictures of unseen sources alone; without it, whole
+    sources are drawn. A side may name images that were not shown to the subjects kept.
     """
 
     @property
@@ -101,11 +113,19 @@ class Dataset(Protocol):
     def captions(self) -> dict[str, list[str]]:
         """Captions by image id as text."""
 
+    @property
+    def supplied_ncsnr(self) -> NDArray[np.float32] | None:
+        """Noise-ceiling signal-to-noise ratio (targets,) that came with the data, or None.
+
+        It has seen every trial, test images included; NaN where none could be computed.
+        """
+
     def response_blocks(self) -> Iterator[ResponseBlock]:
         """Yield (rows, values (rows, targets)) over all trials, in order, each row once.
 
         A block holds ``block_mib`` at most, unless one row is larger: a session's file is
-        never held whole.
+        never held whole. A reader may also have ``response_blocks_from(first)``, which yields
+        the same from row ``first`` on; then a resumed ``prepare`` reads no session twice.
         """
 
     def response_origin(self, row: int) -> tuple[Path, str]:
@@ -125,7 +145,7 @@ def open_dataset(config: DatasetConfig) -> Dataset:
 
 def leaves(config: Any) -> Mapping[str, Path]:
     """Input files of ``prepare`` by stable name, from the root config."""
-    return cast("Mapping[str, Path]", DATASET_LEAVES.load(config.dataset.name)(config.dataset))
+    return DATASETS.leaves(config.dataset)
 
 
 def split_leaves(config: Any) -> Mapping[str, Path]:

@@ -1,16 +1,19 @@
 """A prepared dataset, read back: the one form in which later stages see any dataset.
 
 Responses stay on disk; what is asked for is read in spans of whole chunks, each at most
-once per pass, so memory is bounded by what is returned plus one block.
+once per pass, so memory is bounded by what is returned plus one block. The store knows no
+split: z-scores that are fitted on training trials come from `Prepared.session_scale` and are
+applied while reading (`Prepared.scaled`).
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -21,11 +24,14 @@ from neuroattn.core.tables import IMAGES, TARGETS, TRIALS, read_tsv
 from neuroattn.data.dataset import ResponseBlock, Splits
 from neuroattn.data.files import named
 from neuroattn.data.registry import ResponsesMode
+from neuroattn.data.store import RESPONSES, SESSIONS, Moments, session_codes
+from neuroattn.data.store_read import Columns, Rows, indices
+from neuroattn.data.store_scale import Linear, SessionScale, check_scale, raw
 
 BLOCK = 256 << 20
-RESPONSES = "responses.h5"
-Columns = slice | NDArray[Any] | None
+NCSNR = "ncsnr.tsv"
 Ids = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 class Prepared:
@@ -34,15 +40,23 @@ class Prepared:
     Parameters
     ----------
     artefact : a finished artefact of the stage ``prepare``.
+    scale : z-scores in which responses are read; None reads them as they came.
     """
 
-    def __init__(self, artefact: Artefact) -> None:
+    def __init__(self, artefact: Artefact, scale: SessionScale | None = None) -> None:
         if artefact.stage != "prepare":
             raise ConfigError(
                 "this artefact is no prepared dataset", file=artefact.folder, expected="prepare",
                 found=artefact.stage, fix="give an artefact that `neuroattn prepare` wrote",
             )  # fmt: skip
-        self.artefact = artefact
+        self.artefact, self.scale = artefact, scale
+
+    def scaled(self, scale: SessionScale | None) -> Prepared:
+        """The same dataset, read in these z-scores; None reads responses as they came."""
+        other = copy.copy(self)  # with the tables that were read already
+        other.scale = scale
+        vars(other).pop("_linear", None)
+        return other
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -81,6 +95,26 @@ class Prepared:
         """Image ids in the order of ``images.tsv``, ascending."""
         return self.images["image"].to_numpy(dtype=np.int64)
 
+    @cached_property
+    def sessions(self) -> Ids:
+        """Running number of each trial's session (trials,), by first appearance."""
+        return session_codes(self.trials)
+
+    @cached_property
+    def session_names(self) -> list[str]:
+        """Sessions in words, in the order of their numbers."""
+        first = np.unique(self.sessions, return_index=True)[1]
+        rows = self.trials.iloc[first]
+        pairs = zip(rows["subject"], rows["session"], strict=True)
+        return [f"session {session} of subject {subject}" for subject, session in pairs]
+
+    @cached_property
+    def supplied_ncsnr(self) -> Floats | None:
+        """The ncsnr (targets,) that came with the data, or None; it has seen every trial."""
+        if not self.artefact.has(NCSNR):
+            return None
+        return self.artefact.table(NCSNR)["ncsnr"].to_numpy(dtype=np.float64)
+
     def _table(self, name: str, columns: tuple[str, ...], text: tuple[str, ...]) -> pd.DataFrame:
         frame = read_tsv(self.artefact.path(name), columns)
         # A subject "01" would come back as the number 1, so text is read again as text.
@@ -99,12 +133,10 @@ class Prepared:
         rows : trials, as a slice or integers; a trial may be asked for twice.
         columns : targets, as a slice, integers or a mask.
         """
-        with self.artefact.hdf5(RESPONSES) as file:
-            array = file["responses"]
-            wanted = _indices(rows, array.shape[0], "trial")
-            chosen = _indices(columns, array.shape[1], "target")
-            out = np.empty((len(wanted), len(chosen)), dtype=np.float32)
-            for place, values in _read(array, wanted, chosen):
+        wanted = indices(rows, len(self.trials), "trial")
+        with self._rows(columns) as reader:
+            out = np.empty((len(wanted), len(reader.columns)), dtype=np.float32)
+            for place, values in reader.read(wanted):
                 out[place] = values
         return out
 
@@ -115,13 +147,55 @@ class Prepared:
 
         ``block`` bounds the bytes that are read at once, with all columns.
         """
+        with self._rows(columns) as reader:
+            total, targets = reader.array.shape
+            step = max(1, block // (4 * targets))
+            for start in range(0, total, step):
+                stop = min(start + step, total)
+                yield slice(start, stop), reader.block(start, stop)
+
+    @contextmanager
+    def _rows(self, columns: Columns) -> Iterator[Rows]:
+        linear = self._linear
+        with self.artefact.hdf5(RESPONSES) as file:
+            yield Rows(file["responses"], linear, self.sessions, columns)
+
+    @cached_property
+    def _linear(self) -> Linear | None:
         with self.artefact.hdf5(RESPONSES) as file:
             array = file["responses"]
-            chosen = _indices(columns, array.shape[1], "target")
-            step = max(1, block // (4 * array.shape[1]))
-            for start in range(0, array.shape[0], step):
-                stop = min(start + step, array.shape[0])
-                yield slice(start, stop), _take(array[start:stop], chosen)
+            half, targets = array.dtype == np.float16, array.shape[1]
+        if half:
+            with self.artefact.hdf5(SESSIONS) as file:
+                linear = Linear(gain=file["scale"][:], offset=file["mean"][:])
+        elif self.scale is None:
+            return None
+        else:
+            linear = raw(len(self.session_names), targets)
+        return linear if self.scale is None else linear.then(self.scale)
+
+    def session_scale(self, images: ArrayLike | None) -> SessionScale:
+        """Mean and standard deviation per session, over the trials of ``images`` alone.
+
+        One pass over these trials, in their order, so that no other trial can change a bit of
+        it while the store is float32. None takes all trials, test trials included, from the
+        moments that ``prepare`` kept.
+
+        Raises
+        ------
+        DataError : a session has fewer than two trials of these images.
+        """
+        if images is None:
+            with self.artefact.hdf5(SESSIONS) as file:
+                arrays = [file[name][:] for name in ("mean", "scale", "count")]
+            return check_scale(SessionScale(*arrays), self.session_names)
+        rows = np.sort(self.trial_rows(images)[0])
+        with self.scaled(None)._rows(None) as reader:
+            moments = Moments(len(self.session_names), len(reader.columns))
+            for place, values in reader.read(rows):
+                moments.add(values, self.sessions[rows[place]])
+        fitted = SessionScale(moments.mean(), moments.scale(), moments.count)
+        return check_scale(fitted, self.session_names)
 
     def trial_rows(self, images: ArrayLike) -> tuple[Ids, Ids]:
         """Trials of ``images``: (rows, position of each row's image in ``images``).
@@ -172,88 +246,57 @@ class Prepared:
         if how is ResponsesMode.single:
             first = np.unique(positions, return_index=True)[1]
             return self.responses(rows[first], columns)
-        with self.artefact.hdf5(RESPONSES) as file:
-            array = file["responses"]
-            chosen = _indices(columns, array.shape[1], "target")
-            out = np.empty((len(wanted), len(chosen)), dtype=np.float32)
-            step = max(1, block // (8 * max(1, len(chosen))))
-            for start in range(0, len(wanted), step):
-                out[start : start + step] = _means(
-                    array, rows, positions, slice(start, start + step), chosen
-                )
+        return self.trial_means(rows, positions, columns=columns, block=block)
+
+    def trial_means(
+        self, rows: Ids, positions: Ids, *, columns: Columns = None, block: int = BLOCK
+    ) -> NDArray[np.float32]:
+        """Means (positions, columns) float32 of the trials that share a position.
+
+        ``positions`` are ascending from 0 without a gap, as `trial_rows` gives them.
+        """
+        count = int(positions[-1]) + 1 if len(positions) else 0
+        with self._rows(columns) as reader:
+            out = np.empty((count, len(reader.columns)), dtype=np.float32)
+            for part, counts, sums, _ in _sums(reader, rows, positions, block):
+                out[part] = sums / counts[:, None]
         return out
 
+    def repeat_sums(
+        self, images: ArrayLike, *, columns: Columns = None, block: int = BLOCK
+    ) -> Iterator[tuple[Ids, Floats, Floats]]:
+        """Yield (number of repeats, sums, sums of squares) of some ``images`` at a time.
 
-def _means(
-    array: h5py.Dataset, rows: Ids, positions: Ids, part: slice, columns: Ids
-) -> NDArray[np.float64]:
-    """Means (images, columns) over the rows of the images whose positions are in ``part``."""
-    lower, upper = np.searchsorted(positions, [part.start, part.stop])
-    rows, slots = rows[lower:upper], positions[lower:upper] - part.start
-    counts = np.bincount(slots)
-    sums = np.zeros((len(counts), len(columns)))
-    for place, values in _read(array, rows, columns):
-        for slot, value in zip(slots[place], values, strict=True):
-            sums[slot] += value
-    return sums / counts[:, None]
-
-
-def _read(
-    array: h5py.Dataset, rows: Ids, columns: Ids
-) -> Iterator[tuple[Ids, NDArray[np.float32]]]:
-    """Yield (positions in ``rows``, values (positions, columns)), in ascending order of rows."""
-    order = np.argsort(rows, kind="stable")
-    ascending = rows[order]
-    for start, stop in _spans(ascending, array.shape, array.chunks):
-        lower, upper = np.searchsorted(ascending, [start, stop])
-        values = array[start:stop][ascending[lower:upper] - start]
-        yield order[lower:upper], _take(values, columns)
+        Sums are float64 (images, columns), over the trials of each image; see
+        `neuroattn.stats.ceiling.Repeats`.
+        """
+        rows, positions = self.trial_rows(images)
+        with self._rows(columns) as reader:
+            # Two tables of float64 are held, so half as many images at a time.
+            blocks = _sums(reader, rows, positions, block // 2, squares=True)
+            for _, counts, sums, squares in blocks:
+                yield counts, sums, squares
 
 
-def _spans(
-    ascending: Ids, shape: tuple[int, int], chunks: tuple[int, ...] | None
-) -> list[tuple[int, int]]:
-    """Ranges of rows, aligned to chunks, that cover ``ascending`` and no chunk without need.
-
-    Neighbouring chunks are read together up to 16 MiB.
-    """
-    height = chunks[0] if chunks else max(1, min(shape[0], (1 << 20) // (4 * shape[1])))
-    most = max(1, (16 << 20) // (4 * shape[1] * height))
-    spans: list[tuple[int, int]] = []
-    for chunk in np.unique(ascending // height):
-        start, stop = int(chunk) * height, min((int(chunk) + 1) * height, shape[0])
-        if spans and spans[-1][1] == start and stop - spans[-1][0] <= most * height:
-            spans[-1] = (spans[-1][0], stop)
-        else:
-            spans.append((start, stop))
-    return spans
-
-
-def _take(values: NDArray[np.float32], columns: Ids) -> NDArray[np.float32]:
-    if len(columns) == values.shape[1] and np.array_equal(columns, np.arange(values.shape[1])):
-        return values
-    return values[:, columns]
-
-
-def _indices(chosen: Any, size: int, what: str) -> Ids:
-    if chosen is None or isinstance(chosen, slice):
-        return np.arange(size, dtype=np.int64)[chosen if chosen is not None else slice(None)]
-    given = np.asarray(chosen)
-    if given.dtype == np.bool_ and given.shape == (size,):
-        return np.flatnonzero(given)
-    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
-        raise DataError(
-            f"the choice of {what}s has another form",
-            expected=f"whole numbers, or a mask of {size}",
-            found=f"{given.dtype} of shape {given.shape}",
-            fix="give a slice, integers or a mask",
-        )
-    if given.size and (given.min() < 0 or given.max() >= size):
-        raise DataError(
-            f"a {what} that does not exist", expected=f"0 to {size - 1}",
-            found=f"{given.min()} to {given.max()}", fix=f"correct the {what}s",
-        )  # fmt: skip
-    return given.astype(np.int64)
+def _sums(
+    reader: Rows, rows: Ids, positions: Ids, block: int, *, squares: bool = False
+) -> Iterator[tuple[slice, Ids, Floats, Floats]]:
+    """Yield (positions, trials of each, sums, sums of squares if asked) in bounded blocks."""
+    count = int(positions[-1]) + 1 if len(positions) else 0
+    width = len(reader.columns)
+    step = max(1, block // (8 * max(1, width)))
+    for start in range(0, count, step):
+        part = slice(start, min(start + step, count))
+        lower, upper = np.searchsorted(positions, [part.start, part.stop])
+        slots = positions[lower:upper] - start
+        sums = np.zeros((part.stop - start, width))
+        powers = np.zeros_like(sums if squares else sums[:0])
+        for place, values in reader.read(rows[lower:upper]):
+            for slot, value in zip(slots[place], values, strict=True):
+                sums[slot] += value
+                if squares:
+                    powers[slot] += np.square(value, dtype=np.float64)
+        yield part, np.bincount(slots).astype(np.int64), sums, powers
 
 
 def _ids(images: ArrayLike) -> Ids:

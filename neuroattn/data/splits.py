@@ -2,14 +2,15 @@
 
 The unit is the image, so all its repeats, over all subjects, are on one side. Images with
 equal bytes count as one image, and so do, where asked, pictures cut from one photograph.
-Every fold passes `check_no_leak` before anyone sees it.
+Every fold passes `check_no_leak` before anyone sees it. Splits by session and by meaning are
+made in `split_sessions` and `split_semantic`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,8 @@ from neuroattn.data.dataset import Splits, split_file
 from neuroattn.data.files import named
 from neuroattn.data.registry import KeepTogether, SplitConfig, SplitKind
 from neuroattn.data.split_files import read_splits
+from neuroattn.data.split_semantic import semantic_groups
+from neuroattn.data.split_sessions import algonauts2023, last_sessions
 
 Ids = NDArray[np.int64]
 
@@ -51,63 +54,146 @@ class Splittable(Protocol):
 
     @property
     def trials(self) -> pd.DataFrame:
-        """One row per trial: image."""
+        """One row per trial: subject session image."""
 
     @property
     def splits(self) -> Splits:
         """Splits that come with the dataset, by name."""
 
+    @property
+    def captions(self) -> dict[str, list[str]]:
+        """Captions by image id as text, where known."""
+
 
 def folds(prepared: Splittable, split: SplitConfig) -> list[Fold]:
     """The folds that ``split`` asks for, each checked.
 
-    k-fold and random folds are permutations seeded by ``split.seed`` alone. The test sides
-    of a k-fold split are disjoint and cover all images.
+    Folds that are drawn are permutations seeded by ``split.seed`` alone. The test sides of a
+    k-fold split are disjoint and cover all images. Only ``algonauts2023`` and splits that were
+    given leave images out of both sides.
 
     Raises
     ------
     ConfigError : fewer groups of images than folds; a split that does not exist.
     LeakError : a picture on both sides (possible in splits that were given, not drawn).
     """
-    kind = split.kind
-    if kind is SplitKind.auto:
-        kind = SplitKind.dataset if prepared.splits else SplitKind.kfold
-    if kind in (SplitKind.dataset, SplitKind.file):
-        made = [_given(prepared, split, kind)]
-    else:
-        groups = groups_of(prepared.images, split.keep_together)
-        made = kfold(groups, split.folds, split.seed) if kind is SplitKind.kfold else [
-            random_fold(groups, split.test_fraction, split.seed)
-        ]  # fmt: skip
+    made = _made(prepared, split, resolved(prepared, split))
     digests = dict(zip(prepared.images["image"], prepared.images["sha256"], strict=True))
     for fold in made:
         check_no_leak(fold, prepared.trials, digests)
     return made
 
 
+def resolved(prepared: Splittable, split: SplitConfig) -> SplitKind:
+    """The kind that ``auto`` stands for, and any other as it is."""
+    if split.kind is not SplitKind.auto:
+        return split.kind
+    return SplitKind.dataset if prepared.splits else SplitKind.kfold
+
+
+def _made(prepared: Splittable, split: SplitConfig, kind: SplitKind) -> list[Fold]:
+    if kind in (SplitKind.dataset, SplitKind.file):
+        return [_given(prepared, split, kind)]
+    if kind in _BY_NAME or (kind is SplitKind.exemplars and kind.value in prepared.splits):
+        return [_sides(prepared.splits, _required(prepared, kind.value))]
+    if kind in (SplitKind.last_sessions, SplitKind.algonauts2023):
+        return [_by_session(prepared, split, kind)]
+    groups = _groups(prepared, split, kind)
+    if kind is SplitKind.kfold:
+        return kfold(groups, split.folds, split.seed)
+    return [random_fold(groups, split.test_fraction, split.seed, kind.value)]
+
+
+_BY_NAME = (SplitKind.shared1000, SplitKind.shared515)
+
+
+def _required(prepared: Splittable, name: str) -> str:
+    if name not in prepared.splits:
+        raise ConfigError(
+            f"this dataset does not say which images make the split {name}",
+            expected=" | ".join(prepared.splits) or "a dataset with shared images",
+            found=name,
+            fix="set dataset.split.kind=kfold, or give the split as a file",
+        )
+    return name
+
+
+def _by_session(prepared: Splittable, split: SplitConfig, kind: SplitKind) -> Fold:
+    if kind is SplitKind.last_sessions:
+        return _checked(kind, *last_sessions(prepared.trials, split.sessions))
+    shared = prepared.splits[_required(prepared, SplitKind.shared1000.value)]["test"]
+    return _checked(kind, *algonauts2023(prepared.trials, shared))
+
+
+def _checked(kind: SplitKind, train: Ids, test: Ids) -> Fold:
+    for side, images in (("training", train), ("test", test)):
+        if not images.size:
+            raise DataError(
+                f"the split {kind.value} leaves no image on the {side} side",
+                expected="images that were seen in the last sessions only, and others",
+                found="none",
+                fix="set dataset.split.sessions to another number, or dataset.split.kind=kfold",
+            )
+    return Fold(0, kind.value, train, test)
+
+
+def _groups(prepared: Splittable, split: SplitConfig, kind: SplitKind) -> list[Ids]:
+    if kind is SplitKind.exemplars:
+        _need_sources(prepared)
+        return groups_of(prepared.images, KeepTogether.source)
+    groups = groups_of(prepared.images, split.keep_together)
+    if kind is SplitKind.semantic_clusters:
+        return semantic_groups(groups, prepared.captions, split.clusters, split.seed)
+    return groups
+
+
+def _need_sources(prepared: Splittable) -> None:
+    if not prepared.images["source"].astype(bool).any():
+        raise ConfigError(
+            "this dataset does not say from which exemplars its pictures are made",
+            expected="a split called exemplars, or sources of pictures",
+            found="neither",
+            fix="set dataset.split.kind=kfold",
+        )
+
+
 def groups_of(images: pd.DataFrame, by: KeepTogether) -> list[Ids]:
     """Groups of image ids that must share a side, in the order of their lowest id.
 
-    Images are linked where their digests agree and, with ``by=source``, where their sources
-    agree and are known; groups are the connected components.
+    Images are linked where their digests agree and, with ``by=source``, where they have a
+    source in common (sources are joined by ``|``); groups are the connected components.
     """
-    ids = images["image"].to_numpy(dtype=np.int64)
-    labels = list(range(len(ids)))
-    keys = ["sha256", "source"] if by is KeepTogether.source else ["sha256"]
-    changed = True
-    while changed:  # every pass spreads the lowest label over one more link
-        before = labels
-        for key in keys:
-            links = [value or own for value, own in zip(images[key], ids, strict=True)]
-            lowest: dict[Any, int] = {}
-            for link, label in zip(links, labels, strict=True):
-                lowest[link] = min(label, lowest.get(link, label))
-            labels = [lowest[link] for link in links]
-        changed = before != labels
+    ids = np.sort(images["image"].to_numpy(dtype=np.int64)).tolist()
+    lowest = {image: image for image in ids}
+
+    def find(image: int) -> int:
+        while lowest[image] != image:
+            lowest[image] = image = lowest[lowest[image]]
+        return image
+
+    for members in _links(images, by):
+        first = find(members[0])
+        for image in members[1:]:
+            one, other = sorted((first, find(image)))
+            lowest[other] = first = one
     groups: dict[int, list[int]] = {}
-    for image, label in zip(ids.tolist(), labels, strict=True):
-        groups.setdefault(label, []).append(image)
-    return [np.sort(np.array(members, dtype=np.int64)) for members in groups.values()]
+    for image in ids:
+        groups.setdefault(find(image), []).append(image)
+    return [np.array(members, dtype=np.int64) for members in groups.values()]
+
+
+def _links(images: pd.DataFrame, by: KeepTogether) -> list[list[int]]:
+    """Lists of image ids that have a digest, or a source where that counts, in common."""
+    linked: dict[tuple[str, str], list[int]] = {}
+    for image, digest, source in zip(
+        images["image"].tolist(), images["sha256"], images["source"], strict=True
+    ):
+        sources = source.split("|") if by is KeepTogether.source else []
+        keys = [("digest", digest), *(("source", name) for name in sources)]
+        for kind, name in keys:
+            if name:
+                linked.setdefault((kind, name), []).append(image)
+    return list(linked.values())
 
 
 def kfold(groups: Sequence[Ids], count: int, seed: int) -> list[Fold]:
@@ -127,7 +213,7 @@ def kfold(groups: Sequence[Ids], count: int, seed: int) -> list[Fold]:
     ]
 
 
-def random_fold(groups: Sequence[Ids], fraction: float, seed: int) -> Fold:
+def random_fold(groups: Sequence[Ids], fraction: float, seed: int, name: str = "random") -> Fold:
     """Put permuted groups on the test side until it holds ``fraction`` of the images.
 
     One group at least stays on each side, so with few large groups the share is approximate.
@@ -140,7 +226,7 @@ def random_fold(groups: Sequence[Ids], fraction: float, seed: int) -> Fold:
     taken = int(np.argmin(np.abs(totals - wanted))) + 1
     taken = min(taken, len(groups) - 1)
     test = np.concatenate([groups[index] for index in order[:taken]])
-    return _fold(0, "random", test, everything)
+    return _fold(0, name, test, everything)
 
 
 def _fold(index: int, name: str, test: Ids, everything: Ids) -> Fold:
@@ -162,7 +248,10 @@ def _given(prepared: Splittable, split: SplitConfig, kind: SplitKind) -> Fold:
     given = (
         read_splits(split_file(split.file), known) if kind is SplitKind.file else prepared.splits
     )
-    name = _choose(given, split.named, kind)
+    return _sides(given, _choose(given, split.named, kind))
+
+
+def _sides(given: Splits, name: str) -> Fold:
     sides = {side: np.array(sorted(images), dtype=np.int64) for side, images in given[name].items()}
     for side, images in sides.items():
         if not images.size:

@@ -1,22 +1,26 @@
 """Stage ``prepare``: any dataset in one checked form, with no split and nothing fitted.
 
-Responses are streamed in blocks, so memory does not grow with trials; they keep their scale.
+Responses are streamed in blocks, a session at a time, so memory grows neither with trials nor
+with sessions. Raw values come back from either form of the store (`neuroattn.data.store`). A
+killed run goes on at the first session that is not finished.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 
 from neuroattn.core.errors import DataError
-from neuroattn.core.hdf5 import add_dataset
 from neuroattn.core.stage import StageContext, StageResult
 from neuroattn.core.tables import IMAGES, TARGETS, TRIALS
 from neuroattn.data.dataset import Dataset, ResponseBlock, Splits, open_dataset
-from neuroattn.data.registry import DatasetConfig
+from neuroattn.data.prepared import NCSNR
+from neuroattn.data.registry import DatasetConfig, StoreForm
+from neuroattn.data.store import ResponseStoreWriter, session_codes
 
 
 def run(context: StageContext) -> StageResult:
@@ -26,8 +30,10 @@ def run(context: StageContext) -> StageResult:
     ------
     DataError : a response is NaN or infinite, or the reader breaks its contract.
     """
-    dataset = open_dataset(context.section("dataset", DatasetConfig))
-    _write_responses(context, dataset)
+    config = context.section("dataset", DatasetConfig)
+    dataset = open_dataset(config)
+    _write_responses(context, dataset, config.store)
+    _write_ncsnr(context, dataset)
     images = _with_digests(context, dataset)
     context.out.table("trials.tsv", dataset.trials[list(TRIALS)])
     context.out.table("images.tsv", images[list(IMAGES)])
@@ -46,7 +52,7 @@ def run(context: StageContext) -> StageResult:
     spread = {"repeats.min": float(repeats.min()), "repeats.max": float(repeats.max())}
     return StageResult(
         metrics={**{key: float(count) for key, count in counts.items()}, **spread},
-        methods=methods(dataset, counts, repeats),
+        methods=methods(dataset, counts, repeats, config.store),
     )
 
 
@@ -68,30 +74,54 @@ def shown_splits(splits: Splits, shown: list[int]) -> Splits:
     }
 
 
-def _write_responses(context: StageContext, dataset: Dataset) -> None:
+def _write_responses(context: StageContext, dataset: Dataset, form: StoreForm) -> None:
     shape = (len(dataset.trials), len(dataset.targets))
-    attributes = {"units": dataset.description.units, "simulated": dataset.description.simulated}
-    faults = _Faults()
-    with (
-        context.out.hdf5("responses.h5") as file,
-        context.progress("responses", shape[0]) as progress,
-    ):
-        array = add_dataset(file, "responses", shape=shape, dtype=np.float32, attributes=attributes)
-        for rows, values in in_order(dataset.response_blocks(), shape):
+    codes = session_codes(dataset.trials)
+    writer, faults = ResponseStoreWriter(context.out.work, form, codes, shape[1]), _Faults()
+    with closing(writer), context.progress("responses", shape[0]) as progress:
+        progress.advance(writer.row)
+        first = writer.row
+        for rows, values in in_order(_blocks_from(dataset, first), shape, first):
             faults.look(rows, values)
-            array[rows] = values
+            if not faults.count:  # what holds a fault is never finished
+                writer.add(values)
             progress.advance(len(values))
         faults.refuse(dataset)
+        about = dataset.description
+        writer.finish(context.out, {"units": about.units, "simulated": about.simulated})
 
 
-def in_order(blocks: Iterator[ResponseBlock], shape: tuple[int, int]) -> Iterator[ResponseBlock]:
-    """Pass ``blocks`` on while they cover (trials, targets) once, in order, in float32.
+def _blocks_from(dataset: Dataset, first: int) -> Iterator[ResponseBlock]:
+    """Blocks of the rows from ``first`` on; readers that can begin there read no row before."""
+    if first == len(dataset.trials):
+        return
+    begin = getattr(dataset, "response_blocks_from", None)
+    if begin is not None:
+        yield from begin(first)
+        return
+    for rows, values in dataset.response_blocks():
+        if rows.stop > first:
+            start = max(rows.start, first)
+            yield slice(start, rows.stop), values[start - rows.start :]
+
+
+def _write_ncsnr(context: StageContext, dataset: Dataset) -> None:
+    supplied = getattr(dataset, "supplied_ncsnr", None)
+    if supplied is not None:
+        frame = pd.DataFrame({"target": dataset.targets["target"], "ncsnr": supplied})
+        context.out.table(NCSNR, frame.astype({"ncsnr": np.float64}))
+
+
+def in_order(
+    blocks: Iterator[ResponseBlock], shape: tuple[int, int], first: int = 0
+) -> Iterator[ResponseBlock]:
+    """Pass ``blocks`` on while they cover (trials, targets) from row ``first``, in float32.
 
     Raises
     ------
     DataError : they do not, which is a fault of the reader.
     """
-    done = 0
+    done = first
     for rows, values in blocks:
         expected = (rows.stop - rows.start, shape[1])
         if rows.start != done or values.shape != expected or values.dtype != np.float32:
@@ -144,7 +174,9 @@ class _Faults:
         )
 
 
-def methods(dataset: Dataset, counts: dict[str, int], repeats: pd.Series[int]) -> str:
+def methods(
+    dataset: Dataset, counts: dict[str, int], repeats: pd.Series[int], form: StoreForm
+) -> str:
     """The sentence for the Methods text."""
     about = dataset.description
     low, high = int(repeats.min()), int(repeats.max())
@@ -155,8 +187,13 @@ def methods(dataset: Dataset, counts: dict[str, int], repeats: pd.Series[int]) -
         f"{kind} came from {about.name} ({about.species}, {about.modality}{units}): "
         f"{_count(counts['n_targets'], 'target')} of {_count(counts['n_subjects'], 'subject')}, "
         f"{_count(counts['n_trials'], 'trial')} of {_count(counts['n_images'], 'image')}, "
-        f"each shown {times} time{'' if times == '1' else 's'} ({about.citation})."
+        f"each shown {times} time{'' if times == '1' else 's'} ({about.citation}){_kept(form)}."
     )
+
+
+def _kept(form: StoreForm) -> str:
+    half = "; they were kept as z-scores of the session in half precision, with its mean and scale"
+    return half if form is StoreForm.float16 else ""
 
 
 def _count(number: int, word: str) -> str:

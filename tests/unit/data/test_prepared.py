@@ -11,8 +11,9 @@ import pytest
 
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.errors import ArtefactError, ConfigError, DataError
-from neuroattn.data.prepared import Prepared, _spans
+from neuroattn.data.prepared import Prepared
 from neuroattn.data.registry import ArraysConfig
+from neuroattn.data.store_read import spans
 
 from .tiny_dataset import RESPONSES, prepare
 
@@ -128,10 +129,10 @@ def test_scattered_rows_are_read_in_their_order(larger: Prepared) -> None:
 
 def test_spans_read_no_chunk_without_need() -> None:
     rows = np.array([0, 9, 10, 11, 57, 99])
-    assert _spans(rows, (100, 10), (10, 10)) == [(0, 20), (50, 60), (90, 100)]
+    assert spans(rows, (100, 10), (10, 10)) == [(0, 20), (50, 60), (90, 100)]
     wide = 4 << 20  # one row is 16 MiB: never more than one at a time
-    assert _spans(np.array([0, 1, 2]), (3, wide), (1, wide)) == [(0, 1), (1, 2), (2, 3)]
-    assert _spans(np.array([95]), (97, 10), (10, 10)) == [(90, 97)]
+    assert spans(np.array([0, 1, 2]), (3, wide), (1, wide)) == [(0, 1), (1, 2), (2, 3)]
+    assert spans(np.array([95]), (97, 10), (10, 10)) == [(90, 97)]
 
 
 def test_damage_is_noticed(prepared: Prepared) -> None:

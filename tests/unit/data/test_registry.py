@@ -9,11 +9,13 @@ import pytest
 
 from neuroattn.core.config import science_values, walk
 from neuroattn.core.errors import ConfigError
+from neuroattn.core.registry import load
 from neuroattn.data.registry import (
-    DATASET_LEAVES,
     DATASETS,
     STAGES,
     ArraysConfig,
+    CeilingConfig,
+    Normalise,
     ResponsesMode,
     SplitConfig,
     SplitKind,
@@ -21,11 +23,10 @@ from neuroattn.data.registry import (
 
 
 def test_every_dataset_has_a_reader_and_leaves() -> None:
-    assert set(DATASETS) == set(DATASET_LEAVES)
     for name, entry in DATASETS.items():
         assert entry.schema().name == name
         assert callable(DATASETS.load(name))
-        assert callable(DATASET_LEAVES.load(name))
+        assert callable(load(entry.leaves))
 
 
 @pytest.mark.parametrize(
@@ -42,11 +43,15 @@ def test_paths_and_blocks_are_no_science_and_split_and_mode_are_ignored() -> Non
         block_mib=1,
         subjects=["1"],
         responses=ResponsesMode.single,
+        normalise=Normalise.session_train,
+        ceiling=CeilingConfig(threshold=0.5),
         split=SplitConfig(kind=SplitKind.random, file="split.json"),
     )
     stage = STAGES[0]
     reads = tuple(name.removeprefix("dataset.") for name in stage.ignores)
-    assert science_values(config, ("name", "root", "subjects", "responses", "split"), reads) == {
+    assert science_values(
+        config, ("name", "root", "subjects", "responses", "normalise", "ceiling", "split"), reads
+    ) == {
         "name": "arrays",
         "subjects": ["1"],
     }

@@ -26,6 +26,7 @@ def test_payload_metrics_and_methods(tiny: Path, tmp_path: Path) -> None:
         "dataset.json",
         "images.tsv",
         "responses.h5",
+        "sessions.h5",
         "splits.json",
         "targets.tsv",
         "trials.tsv",

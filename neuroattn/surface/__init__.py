@@ -1,0 +1,1 @@
+"""Meshes of the cortex: geometry, coordinates and neighbourhoods, without torch."""

@@ -1,0 +1,158 @@
+"""NSD-synthetic and NSD-imagery as further trial sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import savemat
+
+from neuroattn.core.errors import DataError
+from neuroattn.data.nsd import layout
+from neuroattn.data.nsd.reader import NsdDataset
+from neuroattn.data.registry import NsdConfig, NsdSpace, NsdTrials
+from tests.nsd_files import LABELS, Nsd, betas, picture, write_betas
+
+TRIALS = 6  # of a run, three conditions twice
+
+
+def _write(root: Path, kind: str, ids: np.ndarray) -> None:
+    for side in layout.HEMISPHERES:
+        path = layout.betas(root, "subj01", "fsaverage", "b3", 1, hemisphere=side, trial_set=kind)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_betas(path, "mgh", "fsaverage", ids, side)
+
+
+def _open(root: Path, kind: NsdTrials) -> NsdDataset:
+    config = NsdConfig(
+        root=str(root), space=NsdSpace.fsaverage, trial_set=kind, rois=["prf-visualrois"]
+    )
+    return NsdDataset(config)
+
+
+def _expected(ids: np.ndarray) -> np.ndarray:
+    return np.concatenate(
+        [
+            betas(ids, np.flatnonzero(LABELS["nsdgeneral"]("fsaverage", side) > 0), side)
+            for side in layout.HEMISPHERES
+        ],
+        axis=1,
+    )
+
+
+@pytest.fixture
+def synthetic(tmp_path: Path) -> tuple[Path, np.ndarray]:
+    order = np.random.default_rng(0).integers(1, 9, 20)
+    order[:2] = [1, 8]
+    path = layout.expdesign(tmp_path, "synthetic")
+    path.parent.mkdir(parents=True)
+    savemat(path, {"masterordering": order[None], "stimpattern": np.ones((1, 2, 10))})
+    for name, ids in ((None, np.arange(5)), ("subj01", np.arange(5, 8))):
+        stimuli = layout.synthetic_stimuli(tmp_path, name)
+        stimuli.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(stimuli, "w") as file:
+            file["imgBrick"] = picture(ids)
+    Nsd(tmp_path).write_maps("fsaverage")
+    _write(tmp_path, "synthetic", order - 1)
+    return tmp_path, order - 1
+
+
+def test_synthetic(synthetic: tuple[Path, np.ndarray]) -> None:
+    root, shown = synthetic
+    dataset = _open(root, NsdTrials.synthetic)
+    np.testing.assert_array_equal(dataset.trials["image"], shown)
+    values = np.concatenate([values for _, values in dataset.response_blocks()])
+    np.testing.assert_array_equal(values, _expected(shown))
+    assert [int(dataset.stimuli.read(image)[0, 0, 0]) for image in range(8)] == list(range(8))
+    assert dataset.supplied_ncsnr is None  # that of the scenes says nothing about these
+    assert "NSD-synthetic" in dataset.description.description
+    assert not dataset.trials.duplicated(["image", "repeat"]).any()
+
+
+def test_synthetic_of_another_length(synthetic: tuple[Path, np.ndarray]) -> None:
+    root, shown = synthetic
+    _write(root, "synthetic", shown[:-1])
+    with pytest.raises(DataError, match="do not fit"):
+        _open(root, NsdTrials.synthetic)
+
+
+@pytest.fixture
+def imagery(tmp_path: Path) -> tuple[Path, dict[str, np.ndarray]]:
+    rng = np.random.default_rng(1)
+    Nsd(tmp_path).write_maps("fsaverage")
+    folders = layout.imagery_pictures(tmp_path)
+    for folder in folders:
+        folder.mkdir(parents=True)
+    told: list[int] = []
+    rows: dict[str, np.ndarray] = {}
+    for run in layout.IMAGERY_RUNS:
+        conditions = rng.permutation(["L", "V", "H"] * 2)
+        path = layout.imagery_behaviour(tmp_path, "subj01", run)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = ["SUBJECT\tTRIAL\tCONDITION\tFRAMEFILE\tIMAGEFILE"]
+        for trial, condition in enumerate(conditions, start=1):
+            name = f"{run[3]}_{condition}.png" if run[:3] == "vis" else "cue.png"
+            lines.append(f"1\t{trial}\t{condition}\tframes\\{trial}.png\tpictures/{name}")
+        path.write_text("\n".join(lines) + "\n")
+        events = 2 * TRIALS if run.startswith("att") else TRIALS
+        rows[run] = np.arange(len(told), len(told) + events)
+        told += rows[run].tolist()
+    for number, letter in enumerate("LVH"):
+        for folder, name in zip(folders, "AB", strict=False):
+            Image.fromarray(picture(np.array([number]))[0]).save(folder / f"{name}_{letter}.png")
+    _write(tmp_path, "imagery", np.array(told))
+    return tmp_path, rows
+
+
+@pytest.mark.parametrize(
+    ("kind", "runs"),
+    [
+        (NsdTrials.imagery, ["imgA_1", "imgB_1", "imgA_2", "imgB_2"]),
+        (NsdTrials.imagery_seen, ["visA", "visB"]),
+    ],
+)
+def test_imagery(
+    imagery: tuple[Path, dict[str, np.ndarray]], kind: NsdTrials, runs: list[str]
+) -> None:
+    root, rows = imagery
+    dataset = _open(root, kind)
+    told = np.concatenate([rows[run] for run in runs])
+    values = np.concatenate([values for _, values in dataset.response_blocks()])
+    np.testing.assert_array_equal(values, _expected(told))
+    assert len(dataset.trials) == len(told)
+    numbers = [layout.IMAGERY_RUNS.index(run) + 1 for run in runs for _ in range(TRIALS)]
+    assert dataset.trials["run"].tolist() == numbers
+    assert dataset.trials["image"].nunique() == 6
+    assert dataset.trials["image"].value_counts().eq(2 * len(runs) // 2).all()
+    files = dict(zip(dataset.images["image"], dataset.images["file"], strict=True))
+    assert sorted(Path(name).name for name in files.values()) == [
+        "A_H.png", "A_L.png", "A_V.png", "B_H.png", "B_L.png", "B_V.png"
+    ]  # fmt: skip
+    _, place = dataset.response_origin(TRIALS)
+    assert place == f"trial {rows[runs[1]][0]} of session 1"
+
+
+def test_imagery_streams_in_blocks(imagery: tuple[Path, dict[str, np.ndarray]]) -> None:
+    dataset = _open(imagery[0], NsdTrials.imagery)
+    whole = np.concatenate([values for _, values in dataset.response_blocks()])
+    import neuroattn.data.nsd.reader as reader
+
+    original = reader._MIB
+    reader._MIB = 3  # a few bytes: one trial at a time
+    try:
+        blocks = list(dataset.response_blocks())
+    finally:
+        reader._MIB = original
+    assert len(blocks) == len(whole)
+    np.testing.assert_array_equal(np.concatenate([values for _, values in blocks]), whole)
+
+
+def test_imagery_of_another_length(imagery: tuple[Path, dict[str, np.ndarray]]) -> None:
+    root, _ = imagery
+    _write(root, "imagery", np.arange(80))
+    with pytest.raises(DataError, match="do not fit") as caught:
+        _open(root, NsdTrials.imagery)
+    assert "80 events" in str(caught.value)

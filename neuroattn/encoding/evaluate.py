@@ -2,13 +2,15 @@
 
 A correlation over all test images of a cross-validation mixes the folds' offsets into one
 number; the headline here is the mean of the folds' own correlations, and the pooled one stands
-beside it.
+beside it. Scores over the noise ceiling are means over folds of r squared over means of the
+ceiling: a ratio within each fold would blow up where a small fold has a low ceiling.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,7 +19,8 @@ from numpy.typing import NDArray
 
 from neuroattn.core.errors import DataError
 from neuroattn.core.hdf5 import add_dataset
-from neuroattn.core.tables import FOLDS, SCORES, rois_of
+from neuroattn.core.tables import CEILINGS, FOLDS, SCORES, rois_of
+from neuroattn.stats.ceiling import over_ceiling
 from neuroattn.stats.correlation import (
     coefficient_of_determination,
     fold_average,
@@ -29,6 +32,7 @@ from neuroattn.stats.correlation import (
 
 BLOCK = 4096
 SHARED = ("r", "r_squared", "r2", "r_pooled")
+THRESHOLD = 0.05
 
 Floats = NDArray[np.float64]
 Table = NDArray[np.float32]
@@ -42,8 +46,10 @@ class FoldResult:
     ----------
     index : number of the fold.
     train, test : image ids.
-    predicted, measured : (test images, targets); measured is the mean over repeats.
+    predicted, measured : (test images, targets); measured is the mean over repeats. A target
+        that was not fitted is predicted as NaN.
     columns : further columns (targets,) of the readout, such as its penalty.
+    ceiling : noise ceiling (targets,) of the test images, NaN where it is not known.
     """
 
     index: int
@@ -52,6 +58,7 @@ class FoldResult:
     predicted: Table
     measured: Table
     columns: Mapping[str, Floats] = field(default_factory=dict)
+    ceiling: Floats | None = None
 
 
 def correlation(predicted: Table, measured: Table) -> Floats:
@@ -64,9 +71,13 @@ def correlation(predicted: Table, measured: Table) -> Floats:
     return np.where(np.isnan(r) & is_constant(predicted) & ~is_constant(measured), 0.0, r)
 
 
-def score_table(targets: pd.DataFrame, folds: Sequence[FoldResult]) -> pd.DataFrame:
-    """One row per target: r, r_squared, r2 as means over folds, r_pooled, readout columns.
+def score_table(
+    targets: pd.DataFrame, folds: Sequence[FoldResult], threshold: float = THRESHOLD
+) -> pd.DataFrame:
+    """One row per target: r, r_squared, r2 as means over folds, r_pooled, `CEILINGS`, others.
 
+    ``nc`` is the mean ceiling over folds, ``r_squared_over_nc`` is not defined where that is
+    below ``threshold``, and ``n_images`` counts the test images of folds with a defined r.
     Readout columns are averaged geometrically where positive in every fold (penalties).
     """
     per_fold = np.stack([correlation(fold.predicted, fold.measured) for fold in folds])
@@ -77,9 +88,27 @@ def score_table(targets: pd.DataFrame, folds: Sequence[FoldResult]) -> pd.DataFr
         "r2": fold_average(np.stack(r2)),
         "r_pooled": pooled_correlation(folds),
     }
+    columns |= _over_ceilings(folds, per_fold, columns["r_squared"], threshold)
     columns |= {name: _typical([fold.columns[name] for fold in folds]) for name in _extra(folds)}
     frame = targets[["target", "rois", "hemisphere"]].reset_index(drop=True)
-    return frame.assign(**columns)[[*SCORES, *_extra(folds)]]
+    return frame.assign(**columns)[[*SCORES, *CEILINGS, *_extra(folds)]]
+
+
+def _over_ceilings(
+    folds: Sequence[FoldResult], per_fold: Floats, explained: Floats, threshold: float
+) -> dict[str, Any]:
+    unknown = np.full(per_fold.shape[1], np.nan)
+    nc = fold_average(
+        np.stack([unknown if fold.ceiling is None else fold.ceiling for fold in folds])
+    )
+    sizes = np.array([len(fold.test) for fold in folds])
+    values = (
+        nc,
+        over_ceiling(explained, nc, threshold),
+        over_ceiling(explained, nc, threshold, capped=True),
+        sizes @ ~np.isnan(per_fold),
+    )
+    return dict(zip(CEILINGS, values, strict=True))
 
 
 def pooled_correlation(folds: Sequence[FoldResult]) -> Floats:
@@ -96,8 +125,9 @@ def pooled_correlation(folds: Sequence[FoldResult]) -> Floats:
 def metrics(scores: pd.DataFrame) -> dict[str, float]:
     """Flat metrics: ``test.r`` and its kin over all targets, ``roi.<name>.r`` for each ROI.
 
-    Targets whose measured response never varies are left out and counted in
-    ``test.undefined``.
+    Targets whose measured response never varies, and those that were not fitted, are left out
+    and counted in ``test.undefined``. Means over the ceiling are over the targets that reach
+    the threshold, ``test.targets_over_nc`` of them; without ceilings they are absent.
 
     Raises
     ------
@@ -113,10 +143,15 @@ def metrics(scores: pd.DataFrame) -> dict[str, float]:
         )
     result = {f"test.{name}": target_average(scores[name].to_numpy(float)) for name in SHARED}
     result |= {"test.targets": float(len(scores)), "test.undefined": float(undefined)}
+    normalised = [name for name in CEILINGS[:3] if name in scores and scores[name].notna().any()]
+    result |= {f"test.{name}": target_average(scores[name].to_numpy(float)) for name in normalised}
+    if CEILINGS[1] in normalised:
+        result["test.targets_over_nc"] = float(scores[CEILINGS[1]].notna().sum())
     for name, rows in roi_rows(scores["rois"]).items():
-        values = scores["r"].to_numpy(float)[rows]
-        if not np.isnan(values).all():
-            result[f"roi.{name}.r"] = target_average(values)
+        for score in ("r", *normalised[1:]):
+            values = scores[score].to_numpy(float)[rows]
+            if not np.isnan(values).all():
+                result[f"roi.{name}.{score}"] = target_average(values)
     return result
 
 
@@ -165,6 +200,8 @@ def _extra(folds: Sequence[FoldResult]) -> list[str]:
 
 def _typical(values: Sequence[Floats]) -> Floats:
     table = np.stack(values)
-    if (table > 0).all():
-        return np.asarray(np.exp(np.log(table).mean(0)))
-    return np.asarray(table.mean(0))
+    known = np.isfinite(table)
+    if (table[known] > 0).all():
+        logs = np.log(table, where=known, out=np.full_like(table, np.nan))
+        return np.asarray(np.exp(fold_average(logs)))
+    return fold_average(table)

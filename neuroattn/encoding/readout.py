@@ -1,12 +1,14 @@
 """The contract of every readout: what it is given, what it gives back, how it is stored.
 
-A readout is a class registered in `ENCODERS` under a name, with a schema of its keys:
-``ENCODERS.add("mine", Entry(MineConfig, "my_package.readout:Mine"))``. The stage ``encode``
-knows nothing else about it.
+A readout is a class registered in `ENCODERS` under a name, with a schema of its keys. One of
+another package comes as a plug-in (docs/plugins.md). The stage ``encode`` knows nothing else
+about it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -51,6 +53,8 @@ class TrainingSet:
     seed : seed of this fold; derive named streams from it.
     work : folder for resumable state of this fold, gone when the artefact is done.
     device : ``auto``, ``cpu``, ``cuda``, …
+    tracker, open_progress : take metrics, and open a reporter over so many steps; None where
+        nobody listens.
     """
 
     features: Features
@@ -60,6 +64,8 @@ class TrainingSet:
     seed: int
     work: Path
     device: str = "auto"
+    tracker: Any = None
+    open_progress: Callable[[str, int | None], AbstractContextManager[Any]] | None = None
 
 
 @runtime_checkable
@@ -69,11 +75,30 @@ class FittedReadout(Protocol):
     def predict(self, features: Features, images: NDArray[np.int64]) -> NDArray[np.float32]:
         """Predicted responses (images, targets) of these image ids."""
 
+    def module(self) -> Any:
+        """A torch module from tokens by layer to responses (images, targets), differentiable."""
+
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Named arrays and a JSON description from which `Readout.restore` makes it again."""
 
     def columns(self) -> dict[str, NDArray[np.float64]]:
         """Further columns (targets,) of ``scores.tsv``, such as the penalty."""
+
+
+@runtime_checkable
+class Attends(Protocol):
+    """A fitted readout that can say where it looks."""
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """Names of the queries."""
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the tokens."""
+
+    def attention(self, features: Features, images: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Weights (images, queries, tokens) over heads; they sum to 1 over tokens."""
 
 
 @runtime_checkable

@@ -5,13 +5,25 @@ Imported by the command line at start-up, so it names code and never imports it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
+from typing import Any
 
-from neuroattn.core.config import Choice, execution, science
+from neuroattn.core.config import Choice, Section, execution, science, section
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.registry import Entry, Registry
 from neuroattn.core.stage import Stage
+from neuroattn.training.registry import (
+    Decay,
+    Mode,
+    OptimiserConfig,
+    ScheduleConfig,
+    ScheduleKind,
+    StoppingConfig,
+    TrainingConfig,
+)
 
 
 class Arithmetic(Enum):
@@ -19,6 +31,38 @@ class Arithmetic(Enum):
 
     float32 = "float32"
     float64 = "float64"
+
+
+class QueryKind(Enum):
+    """What has a query of its own."""
+
+    rois = "rois"  # every region of every hemisphere, and the targets in none
+    hemispheres = "hemispheres"
+    one = "one"
+
+
+class Overlap(Enum):
+    """What a target in several regions reads."""
+
+    summed = "summed"  # the sum of their outputs, the bias as often: as in the public code
+    mean = "mean"
+
+
+class Place(Enum):
+    """Where the code of a token's place enters."""
+
+    none = "none"
+    keys = "keys"  # it routes and is not read out (the paper)
+    learned = "learned"  # in the keys, starting at the sine code and trained
+    free = "free"  # one free logit per query and token: a receptive field for each query
+
+
+class Norm(Enum):
+    """Where the decoder layer normalises."""
+
+    pre = "pre"
+    post = "post"
+    none = "none"  # what a query attends to is read out linearly
 
 
 @dataclass(kw_only=True)
@@ -101,17 +145,151 @@ class RidgeConfig(EncoderConfig):
             )
 
 
-ENCODERS = Registry("encoder", {"ridge": Entry(RidgeConfig, "neuroattn.encoding.ridge:Ridge")})
+def _attention_training() -> TrainingConfig:
+    """AdamW, 5e-4, clipped at 0.1, batch 16, 15 epochs: the paper's settings."""
+    return TrainingConfig(
+        epochs=15,
+        batch_size=16,
+        clip_norm=0.1,
+        optimiser=OptimiserConfig(lr=5e-4, weight_decay=1e-4, decay=Decay.all),
+        schedule=ScheduleConfig(kind=ScheduleKind.constant),
+        stopping=StoppingConfig(monitor="r", mode=Mode.max),
+    )
+
+
+@dataclass(kw_only=True)
+class AttentionConfig(EncoderConfig):
+    """Learned queries attend to tokens; targets read linearly (Adeli, Sun & Kriegeskorte 2025)."""
+
+    name: str = science("attention", "The choice's name in its registry.")
+    queries: QueryKind = science(QueryKind.rois, "What has a query of its own: rois, …, one.")
+    rois: list[str] | None = science(
+        None, "Regions that have a query; null takes all that the targets name."
+    )
+    overlap: Overlap = science(
+        Overlap.summed, "A target in several regions reads their sum (the source) or their mean."
+    )
+    heads: int = science(
+        16, "Attention heads; they divide dim.", check=lambda n: n >= 1, must="be 1 or more"
+    )
+    dim: int | None = science(
+        None,
+        "Channels inside; null takes those of the tokens. Others put a linear projection first.",
+        check=lambda n: n is None or n >= 1,
+        must="be 1 or more, or null",
+    )
+    hidden: int = science(
+        1024,
+        "Width of the feed-forward part; 0 leaves it out.",
+        check=lambda n: n >= 0,
+        must="be 0 or more",
+    )
+    dropout: float = science(
+        0.1,
+        "Share of activations dropped in training.",
+        check=lambda share: 0 <= share < 1,
+        must="be 0 or more and below 1",
+    )
+    place: Place = science(
+        Place.keys,
+        "How a token's place routes: none, keys (fixed code), learned (code), free (logits).",
+    )
+    norm: Norm = science(
+        Norm.pre, "Normalise before each part (pre, the paper), after it (post), or nowhere (none)."
+    )
+    selection: float = science(
+        0.1,
+        "Share of the training images held out to choose the best epoch.",
+        check=lambda share: 0 < share < 1,
+        must="lie between 0 and 1",
+    )
+    training: TrainingConfig = section(_attention_training, "How it is trained.")
+
+
+@dataclass(kw_only=True)
+class PredictConfig(Section):
+    """What a fitted encoder predicts for."""
+
+    images: str | None = execution(
+        None, "Folder of pictures to predict for; their digests enter the fingerprint."
+    )
+    fold: int | None = science(
+        None,
+        "The fold whose model predicts; null averages the predictions of all.",
+        check=lambda fold: fold is None or fold >= 0,
+        must="be 0 or more, or null",
+    )
+
+
+@dataclass(kw_only=True)
+class ScoringConfig(Section):
+    """How well scores are known: permutations and bootstrap of the test images."""
+
+    permutations: int = science(
+        1000,
+        "Permutations of the test images for p values of each target; 0 leaves them out.",
+        check=lambda draws: draws >= 0,
+        must="be 0 or more",
+    )
+    bootstraps: int = science(
+        1000,
+        "Bootstrap draws of the test images for 95 % intervals; 0 leaves them out.",
+        check=lambda draws: draws >= 0,
+        must="be 0 or more",
+    )
+    attention_images: int = science(
+        100,
+        "Test images of each fold whose attention maps are kept; 0 keeps none.",
+        check=lambda count: count >= 0,
+        must="be 0 or more",
+    )
+
+
+ENCODERS = Registry(
+    "encoder",
+    {
+        "ridge": Entry(RidgeConfig, "neuroattn.encoding.ridge:Ridge"),
+        "attention": Entry(
+            AttentionConfig, "neuroattn.encoding.attention_readout:AttentionReadout"
+        ),
+    },
+)
+
+
+def leaves(config: Any) -> Mapping[str, Path]:
+    """Input files of ``encode`` by stable name: those of the split and those of the readout."""
+    from neuroattn.data.dataset import split_leaves  # brings numpy, which help need not wait for
+
+    return {**split_leaves(config), **ENCODERS.leaves(config.encoder)}
+
 
 STAGES = (
     Stage(
         name="encode",
-        version=1,
+        version=2,
         about="fit a readout from features to responses, fold by fold, and predict the test images",
-        reads=("encoder", "dataset.split", "dataset.responses", "seed"),
+        reads=(
+            "encoder",
+            "dataset.split",
+            "dataset.responses",
+            "dataset.normalise",
+            "dataset.ceiling",
+            "scoring",
+            "seed",
+        ),
         parents=lambda _: ("prepare", "features"),
-        leaves="neuroattn.data.dataset:split_leaves",
+        leaves="neuroattn.encoding.registry:leaves",
         run="neuroattn.encoding.stage:run",
         label=lambda config: str(config.encoder.name),
+    ),
+    Stage(
+        name="predict",
+        version=1,
+        about="predict the responses to a folder of pictures with a fitted encoder",
+        reads=("predict",),
+        parents=lambda _: ("prepare", "encode"),
+        leaves="neuroattn.encoding.predict:leaves",
+        run="neuroattn.encoding.predict:run",
+        label=lambda config: f"predict-{config.encoder.name}",
     ),
 )

@@ -30,9 +30,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from neuroattn.core.errors import DataError
+from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.encoding.design import Design, Images, Reader, Scaler, fit_scaler
 from neuroattn.encoding.readout import Features, TrainingSet, chosen_layers
 from neuroattn.encoding.registry import Arithmetic, RidgeConfig
@@ -86,6 +86,22 @@ class RidgeModel:
             )
         return (product.cpu().numpy() + self.intercept).astype(np.float32)
 
+    def module(self) -> nn.Module:
+        """Tokens by layer to responses (images, targets), differentiable.
+
+        Raises
+        ------
+        ConfigError : only the dual form was stored, which needs the training images' features.
+        """
+        if self.coefficients is None:
+            raise ConfigError(
+                "this ridge was stored without coefficients",
+                expected="its primal form",
+                found="one coefficient per training image and target",
+                fix="fit it again with a larger encoder.primal_gb, or read fewer layers",
+            )
+        return RidgeModule(self.scalers, self.coefficients, self.intercept)
+
     def columns(self) -> dict[str, NDArray[np.float64]]:
         """The penalty of each target."""
         return {"alpha": self.alpha}
@@ -107,6 +123,43 @@ class RidgeModel:
             "standardise": self.config.standardise,
             "precision": self.config.precision.value,
         }
+
+
+class RidgeModule(nn.Module):
+    """A fitted ridge in its primal form, in float32: ``sum_l ((x_l - mean) / sd) w_l + b``.
+
+    Parameters
+    ----------
+    scalers, coefficients : by layer, as in `RidgeModel`.
+    """
+
+    def __init__(
+        self,
+        scalers: Mapping[str, Scaler],
+        coefficients: Mapping[str, NDArray[np.float32]],
+        intercept: NDArray[np.float64],
+    ) -> None:
+        super().__init__()
+        self.layers = list(scalers)
+        offset = np.array(intercept)
+        for index, layer in enumerate(self.layers):
+            scaler = scalers[layer]
+            inverse = np.divide(1.0, scaler.sd, out=np.zeros_like(scaler.sd), where=scaler.sd > 0)
+            # Folded into the weights, so that a forward pass is one product for each layer.
+            weight = coefficients[layer] * inverse[:, None]
+            offset -= scaler.mean @ weight
+            self.register_buffer(f"weight{index}", torch.tensor(weight, dtype=torch.float32))
+        self.register_buffer("offset", torch.tensor(offset, dtype=torch.float32))
+        self.offset: Tensor
+
+    def forward(
+        self, tokens: dict[str, Float[Tensor, "images tokens _"]]
+    ) -> Float[Tensor, "images targets"]:
+        """Predicted responses."""
+        total = self.offset
+        for index, layer in enumerate(self.layers):
+            total = total + tokens[layer].flatten(1) @ self.get_buffer(f"weight{index}")
+        return total
 
 
 def _given(value: NDArray[Any] | None) -> NDArray[Any]:

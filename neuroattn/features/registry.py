@@ -8,9 +8,11 @@ size of EfficientNet-Lite is a subclass of `EfficientNetLiteConfig` with its own
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
+from typing import Any
 
 from neuroattn.core.config import Choice, execution, science
 from neuroattn.core.registry import Entry, Registry
@@ -90,14 +92,118 @@ class EfficientNetLiteConfig(BackboneConfig):
     )
 
 
+@dataclass(kw_only=True)
+class HubConfig(BackboneConfig):
+    """Keys of networks that come from a model folder or from the hub's cache."""
+
+    model: str = execution(
+        "", "Local folder or hub id of the model; its files' digests enter the fingerprint."
+    )
+    revision: str | None = execution(
+        None, "Commit of the hub id; null takes the one in the cache that is called main."
+    )
+    untrained: bool = science(
+        False, "Random weights in place of the trained ones: the baseline for what training adds."
+    )
+
+
+@dataclass(kw_only=True)
+class Dinov2BaseConfig(HubConfig):
+    """DINOv2 ViT-B/14, self-supervised (Oquab et al. 2024)."""
+
+    name: str = science("dinov2_base", "The choice's name in its registry.")
+    model: str = execution("facebook/dinov2-base", "Local folder or hub id of the model.")
+    layers: list[str] = science(
+        ["blocks.11.query"], "blocks.0 to blocks.11, each also .query, .key or .value; norm."
+    )
+    image_size: int = science(
+        434, "Side of the picture, a multiple of 14; 434 gives 31 x 31 tokens as published."
+    )
+    pool: int | None = science(None, "Cells a side to average to; null keeps every token.")
+
+
+@dataclass(kw_only=True)
+class Dinov2RegistersBaseConfig(Dinov2BaseConfig):
+    """DINOv2 ViT-B/14 with registers (Darcet et al. 2024)."""
+
+    name: str = science("dinov2_registers_base", "The choice's name in its registry.")
+    model: str = execution(
+        "facebook/dinov2-with-registers-base", "Local folder or hub id of the model."
+    )
+
+
+@dataclass(kw_only=True)
+class ClipLargeConfig(HubConfig):
+    """CLIP ViT-L/14, image side (Radford et al. 2021)."""
+
+    name: str = science("clip_vit_l14", "The choice's name in its registry.")
+    model: str = execution("openai/clip-vit-large-patch14", "Local folder or hub id of the model.")
+    layers: list[str] = science(
+        ["blocks.22"], "blocks.0 to blocks.23, each also .query, .key or .value."
+    )
+    pool: int | None = science(None, "Cells a side to average to; null keeps every token.")
+
+
+@dataclass(kw_only=True)
+class Siglip2BaseConfig(HubConfig):
+    """SigLIP 2 ViT-B/16, image side (Tschannen et al. 2025)."""
+
+    name: str = science("siglip2_base", "The choice's name in its registry.")
+    model: str = execution(
+        "google/siglip2-base-patch16-224", "Local folder or hub id of the model."
+    )
+    layers: list[str] = science(
+        ["blocks.10"], "blocks.0 to blocks.11, each also .query, .key or .value; norm."
+    )
+    pool: int | None = science(None, "Cells a side to average to; null keeps every token.")
+
+
+@dataclass(kw_only=True)
+class ResNet50Config(HubConfig):
+    """ResNet-50 trained on ImageNet (He et al. 2016)."""
+
+    name: str = science("resnet50", "The choice's name in its registry.")
+    model: str = execution("microsoft/resnet-50", "Local folder or hub id of the model.")
+    layers: list[str] = science(["stages.3"], "stages.0 to stages.3.")
+
+
+@dataclass(kw_only=True)
+class ConvNextTinyConfig(HubConfig):
+    """ConvNeXt-T trained on ImageNet (Liu et al. 2022)."""
+
+    name: str = science("convnext_tiny", "The choice's name in its registry.")
+    model: str = execution("facebook/convnext-tiny-224", "Local folder or hub id of the model.")
+    layers: list[str] = science(["stages.2"], "stages.0 to stages.3.")
+
+
+def _hub(schema: type) -> Entry:
+    return Entry(
+        schema, "neuroattn.features.hub:build", leaves="neuroattn.features.hub_files:leaves"
+    )
+
+
 BACKBONES = Registry(
     "backbone",
     {
         "efficientnet_lite0": Entry(
-            EfficientNetLiteConfig, "neuroattn.features.efficientnet_lite:build"
+            EfficientNetLiteConfig,
+            "neuroattn.features.efficientnet_lite:build",
+            leaves="neuroattn.features.weights:leaves",
         ),
+        "dinov2_base": _hub(Dinov2BaseConfig),
+        "dinov2_registers_base": _hub(Dinov2RegistersBaseConfig),
+        "clip_vit_l14": _hub(ClipLargeConfig),
+        "siglip2_base": _hub(Siglip2BaseConfig),
+        "resnet50": _hub(ResNet50Config),
+        "convnext_tiny": _hub(ConvNextTinyConfig),
     },
 )
+
+
+def leaves(config: Any) -> Mapping[str, Path]:
+    """Input files of ``features`` by stable name, from the root config: those of the backbone."""
+    return BACKBONES.leaves(config.backbone)
+
 
 STAGES = (
     Stage(
@@ -106,7 +212,7 @@ STAGES = (
         about="run a frozen image network over every picture and store its maps as tokens",
         reads=("backbone",),
         parents=lambda _config: ("prepare",),
-        leaves="neuroattn.features.weights:leaves",
+        leaves="neuroattn.features.registry:leaves",
         run="neuroattn.features.stage:run",
         label=lambda config: str(config.backbone.name),
     ),

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from neuroattn.core.errors import ConfigError, DataError, MissingDataError
 from neuroattn.core.fingerprint import file_digest
+from neuroattn.features.registry import BackboneConfig
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,13 @@ WHEELS: dict[str, Wheel] = {
 }
 
 
-def leaves(config: Any) -> Mapping[str, Path]:
-    """Input files of ``features`` by stable name, from the root config.
+def leaves(backbone: BackboneConfig) -> Mapping[str, Path]:
+    """The file of weights that ``backbone`` reads, by stable name.
 
     Raises
     ------
     MissingDataError : the weights are not there.
     """
-    backbone = config.backbone
     return {f"weights/{backbone.name}": find_weights(backbone.name, backbone.weights)}
 
 

@@ -16,9 +16,19 @@ from neuroattn.core.atomic import write_json
 from neuroattn.core.hdf5 import add_dataset
 from neuroattn.core.sections import Device, RuntimeConfig
 from neuroattn.core.stage import StageContext
-from neuroattn.data.registry import ArraysConfig, ResponsesMode, SplitConfig, SplitKind
+from neuroattn.data.prepared import NCSNR
+from neuroattn.data.registry import (
+    ArraysConfig,
+    CeilingConfig,
+    Normalise,
+    ResponsesMode,
+    SplitConfig,
+    SplitKind,
+)
+from neuroattn.data.store import Moments, session_codes
 from neuroattn.encoding import stage
-from neuroattn.encoding.registry import EncoderConfig, RidgeConfig
+from neuroattn.encoding.registry import EncoderConfig, RidgeConfig, ScoringConfig
+from neuroattn.training.tracking import Silent
 
 Array = np.ndarray[Any, Any]
 IMAGES, TARGETS, DIM = 60, 6, 3
@@ -74,7 +84,9 @@ def responses_of(store: Store, trials: pd.DataFrame, seed: int = 1) -> Array:
     return (y + 0.5 * rng.normal(size=y.shape) + 3).astype(np.float32)
 
 
-def write_prepared(folder: Path, trials: pd.DataFrame, responses: Array) -> Artefact:
+def write_prepared(
+    folder: Path, trials: pd.DataFrame, responses: Array, ncsnr: Array | None = None
+) -> Artefact:
     """A finished ``prepare`` artefact of these trials."""
     out = ArtefactWriter(folder)
     images = np.unique(trials["image"])
@@ -98,6 +110,15 @@ def write_prepared(folder: Path, trials: pd.DataFrame, responses: Array) -> Arte
     )  # fmt: skip
     with out.hdf5("responses.h5") as file:
         add_dataset(file, "responses", responses)
+    codes = session_codes(trials)
+    moments = Moments(int(codes.max()) + 1, TARGETS)
+    moments.add(responses, codes)
+    with out.hdf5("sessions.h5") as file:
+        for name, values in (("mean", moments.mean()), ("scale", moments.scale())):
+            add_dataset(file, name, values)
+        add_dataset(file, "count", moments.count)
+    if ncsnr is not None:
+        out.table(NCSNR, pd.DataFrame({"target": range(TARGETS), "ncsnr": ncsnr}))
     out.json("splits.json", {})
     out.json("captions.json", {})
     return finish(out, "prepare")
@@ -126,6 +147,9 @@ def context_for(
         change: Callable[[pd.DataFrame, Array], Array] = lambda trials, responses: responses,
         split: SplitConfig | None = None,
         features: Store = store,
+        normalise: Normalise = Normalise.none,
+        ceiling: CeilingConfig | None = None,
+        ncsnr: Array | None = None,
     ) -> StageContext:
         trials = trials_of(1 + np.arange(IMAGES) % 3)
         responses = change(trials, responses_of(store, trials))
@@ -136,15 +160,19 @@ def context_for(
         config = SimpleNamespace(
             encoder=encoder or RidgeConfig(alpha_min=1e-2, alpha_max=1e2, n_alphas=5),
             dataset=ArraysConfig(
-                responses=mode, split=split or SplitConfig(kind=SplitKind.kfold, folds=3)
+                responses=mode,
+                split=split or SplitConfig(kind=SplitKind.kfold, folds=3),
+                normalise=normalise,
+                ceiling=ceiling or CeilingConfig(),
             ),
             runtime=RuntimeConfig(device=Device.cpu),
+            scoring=ScoringConfig(permutations=19, bootstraps=20, attention_images=3),
         )
         parents: dict[str, Any] = {
-            "prepare": write_prepared(prepared, trials, responses),
+            "prepare": write_prepared(prepared, trials, responses, ncsnr),
             "features": features,
         }
-        tracker: Any = None
+        tracker: Any = Silent()
         return StageContext(
             config=config,
             parents=parents,

@@ -55,7 +55,7 @@ def test_science_and_execution_are_declared() -> None:
 
 
 def test_the_stage_declares_where_its_code_and_leaves_are() -> None:
-    (encode,) = STAGES
+    encode, predict = STAGES
     config = SimpleNamespace(
         encoder=RidgeConfig(), dataset=SimpleNamespace(split=SimpleNamespace(kind=None, file=None))
     )
@@ -63,6 +63,8 @@ def test_the_stage_declares_where_its_code_and_leaves_are() -> None:
     assert encode.label(config) == "ridge"
     assert load(encode.leaves)(config) == {}
     assert callable(load(encode.run))
+    assert predict.parents(config) == ("prepare", "encode")
+    assert callable(load(predict.run))
 
 
 def test_a_plug_in_registers_its_class_once() -> None:

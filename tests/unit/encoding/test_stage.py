@@ -17,9 +17,10 @@ from neuroattn.data.prepared import Prepared
 from neuroattn.data.registry import ResponsesMode, SplitConfig, SplitKind
 from neuroattn.encoding import stage
 from neuroattn.encoding.readout import read_model
-from neuroattn.encoding.registry import RidgeConfig
+from neuroattn.encoding.registry import AttentionConfig, RidgeConfig
 from neuroattn.encoding.ridge import Ridge
 from neuroattn.stats.correlation import pearson
+from neuroattn.training.registry import TrainingConfig
 
 from .conftest import IMAGES, TARGETS, Store, finish
 
@@ -37,7 +38,7 @@ def test_payload_and_metrics_agree(context_for: Contexts) -> None:
     result = stage.run(context)
     folder = context.out.folder
     assert set(payload(folder)) == {
-        "predictions.h5", "targets.tsv", "scores.tsv", "folds.tsv",
+        "predictions.h5", "targets.tsv", "scores.tsv", "rois.tsv", "folds.tsv", "protocol.json",
         *(f"fold-{k}/model.{kind}" for k in range(3) for kind in ("json", "safetensors")),
     }  # fmt: skip
     with h5py.File(folder / "predictions.h5") as file:
@@ -116,7 +117,7 @@ def test_a_killed_run_resumes_at_its_fold_with_the_same_bytes(
         "fit": (Ridge, "fit"), "predict": (stage.Prepared, "image_responses"),
         "keep": (stage, "fsync_file"),
     }[when]  # fmt: skip
-    calls_a_fold = {"fit": 1, "predict": 2, "keep": 3}[when]
+    calls_a_fold = {"fit": 1, "predict": 2, "keep": 4}[when]
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, dying(getattr(owner, name), survivors * calls_a_fold))
         with pytest.raises(KilledError):
@@ -192,3 +193,20 @@ def test_the_stored_model_predicts_what_was_stored(
     model = read_model(encoder, artefact, "fold-1")
     np.testing.assert_allclose(model.predict(store, images), predicted, atol=1e-5)
     assert not (context.out.folder / ".work").exists()
+
+
+def test_a_readout_that_attends_leaves_its_maps_by_name(context_for: Contexts) -> None:
+    encoder = AttentionConfig(
+        layers=["early"], heads=1, hidden=0, dim=4, training=TrainingConfig(epochs=1)
+    )
+    context = context_for("a", encoder=encoder)
+    stage.run(context)
+    with h5py.File(context.out.folder / "attention.h5") as file:
+        names = list(file.attrs["queries"])
+        assert names == ["lh.V1", "lh.V2", "lh.rest", "rh.V1", "rh.V2", "rh.V4", "rh.rest"]
+        assert file.attrs["grid"].tolist() == [2, 2]
+        for fold in range(3):
+            weights = file[f"fold-{fold}/attention"][:]
+            assert weights.shape == (3, len(names), 4)
+            np.testing.assert_allclose(weights.sum(-1, dtype=np.float32), 1, atol=5e-3)
+            assert len(file[f"fold-{fold}/image"]) == 3

@@ -9,7 +9,7 @@ import pytest
 
 from neuroattn.core.errors import ConfigError, DataError, MissingDataError
 from neuroattn.features import weights
-from neuroattn.features.registry import EfficientNetLiteConfig
+from neuroattn.features.registry import EfficientNetLiteConfig, leaves
 
 NAME = "efficientnet_lite0"
 
@@ -26,7 +26,7 @@ def test_the_leaf_has_the_same_name_wherever_the_file_stands(tmp_path: Path) -> 
     own.write_bytes(b"weights")
     for file, keys in ((weights.find_weights(NAME), {}), (own, {"weights": str(own)})):
         config = SimpleNamespace(backbone=EfficientNetLiteConfig(**keys))
-        assert weights.leaves(config) == {"weights/efficientnet_lite0": file}
+        assert leaves(config) == {"weights/efficientnet_lite0": file}
 
 
 def test_a_missing_wheel_names_the_command_that_installs_it(

@@ -1,0 +1,175 @@
+"""A fitted encoder from pixels to responses, differentiable all the way.
+
+    encoder = neuroattn.load_encoder("outputs/encode/attention-1a2b3c4d")
+    responses = encoder(pixels)                         # (images, targets), in measured units
+    encoder.activation(pixels, "FFA-1").sum().backward()  # a gradient for every pixel
+
+The same object predicts responses of new pictures, guides a generator, and serves anything else
+that asks "what would this picture do to the brain".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neuroattn.core.artefact import Artefact
+from neuroattn.core.config import restore
+from neuroattn.core.errors import ArtefactError, ConfigError
+from neuroattn.core.tables import TARGETS, read_tsv, rois_of
+from neuroattn.encoding.readout import DESCRIPTION, read_model
+from neuroattn.encoding.registry import ENCODERS, EncoderConfig
+from neuroattn.features.backbones import Backbone, choose_device
+from neuroattn.features.registry import BACKBONES, BackboneConfig
+
+Selection = str | Sequence[int] | Mapping[str, float]
+
+
+class Encoder(nn.Module):
+    """Pixels in, responses out.
+
+    Parameters
+    ----------
+    backbone : the frozen network.
+    readouts : one module per fold, tokens by layer to responses; their mean is returned.
+    targets : one row per target (columns target, hemisphere, rois).
+    """
+
+    def __init__(
+        self, backbone: Backbone, readouts: Sequence[nn.Module], targets: pd.DataFrame
+    ) -> None:
+        super().__init__()
+        self.backbone, self.targets = backbone, targets
+        self.readouts = nn.ModuleList(readouts).to(backbone.device)
+        self.requires_grad_(False)
+        self.eval()
+
+    def forward(
+        self, pixels: Float[Tensor, "images 3 height width"]
+    ) -> Float[Tensor, "images targets"]:
+        """Predicted responses for pixels in [0, 1] of any size, in the units of the dataset.
+
+        Resizing keeps its fractions here, so that it has a gradient; the stage ``features``
+        rounds to 8 bits. Hand over pixels of the backbone's own size to see no difference.
+        """
+        tokens = self.backbone.tokens(pixels)
+        return torch.stack([readout(tokens) for readout in self.readouts]).mean(0)
+
+    def activation(
+        self, pixels: Float[Tensor, "images 3 height width"], targets: Selection
+    ) -> Float[Tensor, " images"]:
+        """Mean response over ``targets``, or a contrast between regions.
+
+        Parameters
+        ----------
+        targets : a region (``"FFA-1"``, ``"lh.FFA-1"``), indices of targets, or weights of
+            regions (``{"FFA-1": 1, "PPA": -1}``).
+        """
+        out: Tensor = self(pixels) @ self.weights(targets)
+        return out
+
+    def weights(self, targets: Selection) -> Float[Tensor, " targets"]:
+        """Weight of each target in the mean or contrast that ``targets`` names.
+
+        Raises
+        ------
+        ConfigError : a region or an index that does not exist.
+        """
+        if isinstance(targets, str):
+            targets = {targets: 1.0}
+        if isinstance(targets, Mapping):
+            parts = [weight * self._region(name) for name, weight in targets.items()]
+            total = np.sum(parts, axis=0)
+        else:
+            total = self._indices(list(targets))
+        return torch.tensor(total, dtype=torch.float32, device=self.backbone.device)
+
+    def _region(self, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+        side, _, roi = name.partition(".") if name[:3] in ("lh.", "rh.") else ("", "", name)
+        member = np.array([roi in rois_of(cell) for cell in self.targets["rois"]])
+        if side:
+            member &= (self.targets["hemisphere"] == side).to_numpy()
+        if not member.any():
+            known = sorted({roi for cell in self.targets["rois"] for roi in rois_of(cell)})
+            raise ConfigError(
+                f"no target is in the region {name}",
+                expected=" | ".join(known) or "indices: this dataset names no regions",
+                found=name,
+                fix="name one of them, with lh. or rh. before it for one hemisphere",
+            )
+        share: np.ndarray[Any, np.dtype[np.float64]] = member / member.sum()
+        return share
+
+    def _indices(self, chosen: list[int]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        count = len(self.targets)
+        if not chosen or min(chosen) < 0 or max(chosen) >= count:
+            raise ConfigError(
+                "there are no such targets",
+                expected=f"indices from 0 to {count - 1}",
+                found=f"{chosen[:5]}",
+                fix="take indices from the column target of targets.tsv",
+            )
+        weights = np.zeros(count)
+        weights[chosen] = 1 / len(chosen)
+        return weights
+
+
+def load_encoder(path: str | Path, *, fold: int | None = None, device: str = "auto") -> Encoder:
+    """The fitted encoder of an ``encode`` artefact.
+
+    Parameters
+    ----------
+    path : the artefact's folder.
+    fold : one fold's model; None takes all and averages their responses.
+    device : auto, cpu, cuda, …
+
+    Raises
+    ------
+    ArtefactError : the folder holds no finished ``encode`` artefact, or no such fold.
+    ConfigError : the readout cannot be differentiated as it was stored.
+    """
+    artefact = Artefact(Path(path).absolute())
+    if artefact.stage != "encode":
+        raise ArtefactError(
+            "this artefact is no encoder", file=artefact.folder, expected="encode",
+            found=artefact.stage, fix="give a folder that `neuroattn encode` printed",
+        )  # fmt: skip
+    folders = _folds(artefact, fold)
+    section = artefact.config["encoder"]
+    config: EncoderConfig = restore(ENCODERS[section["name"]].schema, section)
+    readouts = [read_model(config, artefact, folder).module() for folder in folders]
+    targets = read_tsv(artefact.path("targets.tsv"), TARGETS)
+    return Encoder(_backbone(artefact, device), readouts, targets)
+
+
+def _folds(artefact: Artefact, fold: int | None) -> list[str]:
+    known = sorted(
+        (name.partition("/")[0] for name in artefact.files if name.endswith(f"/{DESCRIPTION}")),
+        key=lambda name: int(name.partition("-")[2]),
+    )
+    chosen = known if fold is None else [name for name in known if name == f"fold-{fold}"]
+    if not chosen:
+        raise ArtefactError(
+            f"there is no fold {fold}", file=artefact.folder, expected=", ".join(known),
+            found=fold, fix="name one of them, or leave fold out to average all",
+        )  # fmt: skip
+    return chosen
+
+
+def _backbone(artefact: Artefact, device: str) -> Backbone:
+    """The backbone of the features that the encoder was fitted on."""
+    label = str(artefact.inputs["features"]["label"])
+    features = artefact.folder.parent.parent / "features" / label
+    # An artefact that was copied alone still knows the backbone that its run named.
+    source = Artefact(features).config if features.is_dir() else artefact.config
+    section = source["backbone"]
+    config: BackboneConfig = restore(BACKBONES[section["name"]].schema, section)
+    backbone: Backbone = BACKBONES.load(section["name"])(config, choose_device(device))
+    return backbone

@@ -12,6 +12,7 @@ from neuroattn.core.stage import Stage
 # What a report on a stage needs: itself and everything it was made from, oldest first.
 CHAINS: dict[str, tuple[str, ...]] = {
     "encode": ("prepare", "features", "encode"),
+    "map": ("prepare", "features", "encode", "map"),
 }
 
 

@@ -36,20 +36,16 @@ class SectionSpec:
 
 
 _ROOM = "neuroattn.reports.sections"
+_ENCODING = (("encode",), ("encode", "map"))  # what it needs, and which reports show it
 
 SECTIONS: tuple[SectionSpec, ...] = (
     SectionSpec("errors", "Errors", f"{_ROOM}.errors:blocks"),
     SectionSpec("summary", "Summary", f"{_ROOM}.summary:blocks"),
     SectionSpec("data", "Data and split", f"{_ROOM}.data:blocks", needs=("prepare",)),
-    SectionSpec(
-        "regions", "Scores by region", f"{_ROOM}.scores:by_region", ("encode",), ("encode",)
-    ),
-    SectionSpec(
-        "targets", "Scores by target", f"{_ROOM}.scores:by_target", ("encode",), ("encode",)
-    ),
-    SectionSpec(
-        "predictions", "Predictions", f"{_ROOM}.predictions:blocks", ("encode",), ("encode",)
-    ),
+    SectionSpec("maps", "Maps", f"{_ROOM}.maps:blocks", ("map",), ("map",)),
+    SectionSpec("regions", "Scores by region", f"{_ROOM}.scores:by_region", *_ENCODING),
+    SectionSpec("targets", "Scores by target", f"{_ROOM}.scores:by_target", *_ENCODING),
+    SectionSpec("predictions", "Predictions", f"{_ROOM}.predictions:blocks", *_ENCODING),
     SectionSpec("methods", "Methods", f"{_ROOM}.methods:blocks"),
     SectionSpec("about", "About this report", f"{_ROOM}.about:blocks"),
 )

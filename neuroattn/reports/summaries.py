@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from neuroattn.core.tables import rois_of
+from neuroattn.core.tables import CEILINGS, rois_of
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -25,7 +25,8 @@ class Region:
     """Scores of the targets of one region.
 
     ``n`` counts its targets, ``scores`` (n,) holds their r with NaN where undefined; the
-    other numbers are means over targets with a defined value.
+    other numbers are means over targets with a defined value. ``over_nc`` and ``capped`` are
+    r squared over the noise ceiling, ``n_nc`` the targets that reach the ceiling's threshold.
     """
 
     name: str
@@ -37,6 +38,9 @@ class Region:
     r_squared: float
     r2: float
     r_pooled: float
+    over_nc: float = math.nan
+    capped: float = math.nan
+    n_nc: int = 0
 
     @property
     def n(self) -> int:
@@ -72,7 +76,21 @@ def _region(name: str, scores: pd.DataFrame) -> Region:
         r_squared=mean(column(scores, "r_squared")),
         r2=mean(column(scores, "r2")),
         r_pooled=mean(column(scores, "r_pooled")),
+        **_over_nc(scores),
     )
+
+
+def _over_nc(scores: pd.DataFrame) -> dict[str, Any]:
+    """Scores over the noise ceiling, where the table has them."""
+    _, uncapped, capped, _ = CEILINGS
+    if uncapped not in scores:
+        return {}
+    over = column(scores, uncapped)
+    return {
+        "over_nc": mean(over),
+        "capped": mean(column(scores, capped)),
+        "n_nc": int(np.isfinite(over).sum()),
+    }
 
 
 def column(table: pd.DataFrame, name: str) -> Floats:

@@ -29,7 +29,8 @@ def by_region(sources: Sources) -> tuple[Block, ...]:
         explained.append(
             Notice("note", f"{plural(len(hidden), 'region')} more, with lower means, in scores.tsv")
         )
-    return (*explained, Prose((_READING,)))
+    ceilings = any(region.n_nc for region in shown)
+    return (*explained, Prose((_READING, _READING_CEILING) if ceilings else (_READING,)))
 
 
 _READING = (
@@ -59,7 +60,17 @@ def _picture(sources: Sources, shown: list[Region]) -> Picture:
     )
 
 
+_OVER_CEILING = ("r\u00b2 / ceiling", "capped at 1", "n with a ceiling")
+_READING_CEILING = (
+    "r\u00b2 / ceiling is r\u00b2 over the noise ceiling of the test images, the largest share of"
+    " variance that any model could explain, over targets whose ceiling reaches the threshold. It"
+    " may exceed 1 by sampling error; capped at 1 for each target, as often published, a perfect"
+    " model scores below 1."
+)
+
+
 def _region_table(shown: list[Region]) -> Table:
+    ceilings = any(region.n_nc for region in shown)
     rows = tuple(
         (
             cell(region.name),
@@ -70,6 +81,7 @@ def _region_table(shown: list[Region]) -> Table:
             score(region.r_squared),
             score(region.r2),
             score(region.r_pooled),
+            *(_over_ceiling(region) if ceilings else ()),
         )
         for region in shown
     )
@@ -77,9 +89,14 @@ def _region_table(shown: list[Region]) -> Table:
         Column("Region"),
         Column("n targets", numeric=True),
         *(Column(title, numeric=True) for title in _SCORES),
+        *(Column(title, numeric=True) for title in (_OVER_CEILING if ceilings else ())),
     )
     caption = "Scores by region of interest; a target counts in every region it belongs to."
     return Table(caption, columns, rows, emphasis=shown[0].name == ALL_TARGETS)
+
+
+def _over_ceiling(region: Region) -> tuple[str, str, str]:
+    return score(region.over_nc), score(region.capped), count(region.n_nc)
 
 
 def by_target(sources: Sources) -> tuple[Block, ...]:

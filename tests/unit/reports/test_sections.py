@@ -138,6 +138,22 @@ def test_region_table_has_all_targets_first_then_best_to_worst(sources: Sources)
     assert len(table.rows) == 1 + 6 + 1  # all, six regions, and ventral
 
 
+def test_region_table_shows_scores_over_the_ceiling_where_there_are_some(
+    sources: Sources,
+) -> None:
+    over = sources.scores["r_squared"] / 0.5
+    normalised = sources.scores.assign(
+        nc=0.5, r_squared_over_nc=over, r_squared_over_nc_capped=over.clip(upper=1), n_images=60
+    )
+    blocks = scores.by_region(with_table(sources, scores=normalised))
+    (table,) = of(Table, blocks)
+    titles = [column.title for column in table.columns]
+    assert titles[-3:] == ["r\u00b2 / ceiling", "capped at 1", "n with a ceiling"]
+    assert table.rows[0][-3:] == (f"{over.mean():.3f}", f"{over.clip(upper=1).mean():.3f}", "24")
+    assert "noise ceiling" in of(Prose, blocks)[0].paragraphs[-1]
+    assert "ceiling" not in str(scores.by_region(sources))
+
+
 def test_regions_beyond_the_limit_are_counted(sources: Sources) -> None:
     limited = replace(sources, options=ReportConfig(max_rois=2))
     blocks = scores.by_region(limited)

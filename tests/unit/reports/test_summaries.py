@@ -53,6 +53,21 @@ def test_undefined_scores_count_as_targets_and_not_in_the_mean() -> None:
     assert found[-1].name == "V2"  # nothing known stands last
 
 
+def test_scores_over_the_ceiling_are_means_over_targets_that_have_one() -> None:
+    table = scores([0.2, 0.5, 0.9], ["V1", "V1", "V2"])
+    table = table.assign(
+        nc=[0.5, 0.01, math.nan],
+        r_squared_over_nc=[1.2, math.nan, math.nan],
+        r_squared_over_nc_capped=[1.0, math.nan, math.nan],
+        n_images=50,
+    )
+    by_name = {region.name: region for region in regions(table)}
+    assert (by_name["V1"].over_nc, by_name["V1"].capped, by_name["V1"].n_nc) == (1.2, 1.0, 1)
+    assert by_name["V2"].n_nc == 0
+    assert math.isnan(by_name["V2"].over_nc)
+    assert all(region.n_nc == 0 for region in regions(table.drop(columns="nc").iloc[1:]))
+
+
 def test_folds_find_every_image_on_both_sides() -> None:
     rows = [(0, 1, "train"), (0, 2, "train"), (0, 2, "test"), (1, 1, "test"), (1, 2, "train")]
     first, second = folds(pd.DataFrame(rows, columns=["fold", "image", "side"]))

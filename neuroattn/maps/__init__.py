@@ -1,0 +1,1 @@
+"""Cortical maps from artefacts: files for other programs, and pictures."""

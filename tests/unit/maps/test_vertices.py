@@ -1,0 +1,60 @@
+"""Targets on whole hemispheres."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neuroattn.core.errors import DataError
+from neuroattn.maps.vertices import SIZES, vertices_of
+
+TARGETS = pd.DataFrame(
+    {
+        "target": [0, 1, 2],
+        "hemisphere": ["lh", "rh", "rh"],
+        "vertex": [5, 5, 10_241],
+        "rois": ["V1", "V1|FFA", ""],
+    }
+)
+
+
+def test_values_stand_at_their_vertices_and_nowhere_else() -> None:
+    places = vertices_of(TARGETS, {"space": "fsaverage5"})
+    sides = places.spread(np.array([0.1, 0.2, 0.3]))
+    assert sides["lh"].shape == (10_242,)
+    assert sides["lh"][5] == 0.1
+    assert sides["rh"][[5, 10_241]].tolist() == [0.2, 0.3]
+    assert np.isfinite(sides["lh"]).sum() == 1
+    assert np.isfinite(sides["rh"]).sum() == 2
+
+
+def test_outlines_hold_the_members_of_each_region() -> None:
+    places = vertices_of(TARGETS, {"space": "fsaverage5"})
+    members = places.outlines(TARGETS["rois"], None).members
+    assert list(members) == ["V1", "FFA"]
+    assert np.flatnonzero(members["V1"]["lh"]).tolist() == [5]
+    assert np.flatnonzero(members["FFA"]["rh"]).tolist() == [5]
+    assert list(places.outlines(TARGETS["rois"], ["FFA", "PPA"]).members) == ["FFA"]
+
+
+def test_a_finer_mesh_is_drawn_on_its_leading_vertices() -> None:
+    places = vertices_of(TARGETS, {"space": "fsaverage"})
+    assert places.size == SIZES["fsaverage"] == 163_842
+    assert places.outlines(TARGETS["rois"], None).members["V1"]["lh"].shape == (10_242,)
+
+
+@pytest.mark.parametrize(
+    ("change", "space", "message"),
+    [
+        ({}, "none", "no mesh"),
+        ({"vertex": [5, np.nan, 6]}, "fsaverage5", "no mesh"),
+        ({"vertex": [5, 5, 10_242]}, "fsaverage5", "outside"),
+        ({"hemisphere": ["lh", "", "rh"]}, "fsaverage5", "outside"),
+    ],
+)
+def test_targets_without_a_place_are_refused(
+    change: dict[str, list[object]], space: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        vertices_of(TARGETS.assign(**change), {"space": space})

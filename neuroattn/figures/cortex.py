@@ -21,7 +21,7 @@ from matplotlib.tri import Triangulation
 from numpy.typing import NDArray
 
 from neuroattn.figures.theme import INK, MUTED, Stamp, frame, legible, themed
-from neuroattn.surface.coordinates import HEMISPHERES, LEFT
+from neuroattn.surface.coordinates import HEMISPHERES, LEFT, SIDE
 from neuroattn.surface.meshes import Mesh, load_map, load_mesh
 
 Floats = NDArray[np.float64]
@@ -67,30 +67,34 @@ def cortical_map(
     colours : `SEQUENTIAL`, or `DIVERGING` (blue, white, red) for differences.
     """
     known = int(sum(np.isfinite(side).sum() for side in values.values()))
-    figure = frame(4.6, title, f"{known:,} vertices of fsaverage5 with data", stamp)
-    grid = figure.add_gridspec(2, 4, width_ratios=(1, 1, 0.8, 1.35))
+    figure = frame(5.9, title, f"{known:,} vertices of fsaverage5 with data", stamp)
+    grid = figure.add_gridspec(2, 12, height_ratios=(1, 2.1))
     scale = ScalarMappable(Normalize(*limits), mpl.colormaps[colours])
     panels = []
-    for row, hemisphere in enumerate(HEMISPHERES):
+    for hemisphere in HEMISPHERES:
         side = np.asarray(values[hemisphere], dtype=np.float64)
         painted = vertex_colours(side, load_map(hemisphere, "sulc"), scale)
-        for column, view in enumerate(VIEWS):
-            axes = figure.add_subplot(grid[row, column])
+        for view in VIEWS:
+            axes = figure.add_subplot(grid[_cell(hemisphere, view)])
             panels.append(axes)
             _draw(axes, hemisphere, view, painted)
-            if row == 0:
-                axes.set_title(view, color=MUTED, pad=1)
-            if column == 0:
-                axes.text(
-                    0, 1, "left" if hemisphere == LEFT else "right", color=MUTED, va="top",
-                    transform=axes.transAxes,
-                )  # fmt: skip
+            axes.set_title(f"{SIDE[hemisphere]}, {view}", color=MUTED, pad=1, fontsize=7.5)
             if view == "flat" and outlines is not None:
                 _outline(axes, hemisphere, outlines)
+                _zoom(axes, hemisphere, side)
     bar = figure.colorbar(scale, ax=panels, location="bottom", shrink=0.4, aspect=40, pad=0.02)
     bar.set_label(unit)
     bar.outline.set_visible(False)
     return figure
+
+
+def _cell(hemisphere: str, view: str) -> tuple[int, slice]:
+    """Where a view stands: the flat maps, which carry the names, have the larger row."""
+    first = 0 if hemisphere == LEFT else 6
+    if view == "flat":
+        return 1, slice(first, first + 6)
+    place = first + 2 * VIEWS.index(view)
+    return 0, slice(place, place + 2)
 
 
 def vertex_colours(values: Floats, sulc: Floats, scale: ScalarMappable) -> Floats:
@@ -192,6 +196,20 @@ def _inside(count: int) -> Floats:
     kept = first + second <= count
     pair = np.stack([first[kept], second[kept]], axis=1) / count
     return np.column_stack([pair, 1 - pair.sum(axis=1)])
+
+
+def _zoom(axes: Axes, hemisphere: str, values: Floats) -> None:
+    """Show the part of the flat map that has data, so that its regions can be told apart."""
+    mesh = load_mesh(hemisphere, "flat")
+    on_sheet = np.zeros(len(mesh.coordinates), dtype=bool)
+    on_sheet[np.unique(mesh.faces)] = True
+    known = mesh.coordinates[np.isfinite(values) & on_sheet, :2]
+    if not len(known):
+        return
+    low, high = known.min(axis=0), known.max(axis=0)
+    margin = 0.08 * (high - low).max() + 1
+    axes.set_xlim(low[0] - margin, high[0] + margin)
+    axes.set_ylim(low[1] - margin, high[1] + margin)
 
 
 def _outline(axes: Axes, hemisphere: str, outlines: Outlines) -> None:

@@ -38,7 +38,7 @@ class MapsConfig(Section):
         must="be above 0, up to 1",
     )
     outlined: list[str] | None = science(
-        None, "Regions outlined on the flat map; null outlines all that the targets name."
+        None, "Regions outlined on the flat map; null: all but those with a tenth of the targets."
     )
 
 

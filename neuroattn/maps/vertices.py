@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -48,8 +49,7 @@ class Vertices:
     def outlines(self, rois: pd.Series[str], wanted: list[str] | None) -> Outlines:
         """Members of each region on fsaverage5."""
         cells = [rois_of(cell) for cell in rois]
-        names = list(dict.fromkeys(name for cell in cells for name in cell))
-        chosen = names if wanted is None else [name for name in wanted if name in names]
+        chosen = outlined(Counter(name for cell in cells for name in cell), len(cells), wanted)
         members = {}
         for name in chosen:
             inside = np.array([float(name in cell) for cell in cells])
@@ -57,6 +57,17 @@ class Vertices:
                 side: values[:N_VERTICES] > 0 for side, values in self.spread(inside).items()
             }
         return Outlines(members)
+
+
+def outlined(counts: Mapping[str, int], total: int, wanted: list[str] | None) -> list[str]:
+    """Regions to outline: those asked for that there are, or all but the largest.
+
+    A region of a tenth of all targets is a part of the cortex; its outline would run through
+    those of the regions inside it.
+    """
+    if wanted is not None:
+        return [name for name in wanted if name in counts]
+    return [name for name, count in counts.items() if count <= 0.1 * total] or list(counts)
 
 
 def vertices_of(targets: pd.DataFrame, dataset: Mapping[str, Any]) -> Vertices:

@@ -25,7 +25,14 @@ _CITATION = (
     "Allen et al. 2022, A massive 7T fMRI dataset to bridge cognitive neuroscience and artificial "
     "intelligence, Nature Neuroscience 25:116-126"
 )
+_OURS = "MIT (neuroattn); photographs in the scenes under the terms of their packages"
+_FINER = {10_242: "fsaverage5", 40_962: "fsaverage6"}  # vertices of a hemisphere
 _TERMS = "NSD Terms and Conditions; images under the terms of COCO; no redistribution"
+
+
+def _mesh(space: str, shapes: list[tuple[int, ...]]) -> str:
+    """The space; surface data on a coarser mesh of the fsaverage family are named after it."""
+    return _FINER.get(int(np.prod(shapes[0])), space) if space == "fsaverage" else space
 
 
 class NsdDataset:
@@ -53,17 +60,20 @@ class NsdDataset:
     def description(self) -> Description:
         """What was recorded, and what was chosen of it."""
         config = self.config
+        simulated = self.files.simulated is not None
         return Description(
-            name=f"NSD {self.files.subject}",
-            species="human",
-            modality="fMRI, 7 T",
+            name=f"{'Simulated NSD' if simulated else 'NSD'} {self.files.subject}",
+            species="none: simulated" if simulated else "human",
+            modality="simulated responses in the form of fMRI" if simulated else "fMRI, 7 T",
             units="% signal change",
-            space=config.space.value,
-            licence=_TERMS,
-            citation=_CITATION,
+            space=_mesh(config.space.value, self.space.shapes),
+            licence=_OURS if simulated else _TERMS,
+            citation=f"simulated by neuroattn in the form of {_CITATION}"
+            if simulated
+            else _CITATION,
             description=f"betas {layout.VERSIONS[config.betas.value]}; {self._set.note}; "
             f"mask {config.mask}; {self._missing()}",
-            simulated=self.files.simulated is not None,
+            simulated=simulated,
         )
 
     @cached_property

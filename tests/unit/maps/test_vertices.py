@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from neuroattn.core.errors import DataError
-from neuroattn.maps.vertices import SIZES, vertices_of
+from neuroattn.maps.vertices import SIZES, outlined, vertices_of
 
 TARGETS = pd.DataFrame(
     {
@@ -58,3 +58,10 @@ def test_targets_without_a_place_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         vertices_of(TARGETS.assign(**change), {"space": space})
+
+
+def test_large_regions_are_outlined_only_when_asked_for() -> None:
+    counts = {"ventral": 60, "FFA-1": 8, "PPA": 9}
+    assert outlined(counts, 100, None) == ["FFA-1", "PPA"]
+    assert outlined(counts, 100, ["ventral", "V9"]) == ["ventral"]
+    assert outlined({"all": 5}, 5, None) == ["all"], "better large ones than none"

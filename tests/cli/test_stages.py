@@ -165,7 +165,7 @@ MISTAKES = {
     "seed=1.5": "could not be converted to Integer",
     "encoder.n_alphas=0": "must be 1 or more",
     "encoder.layers=blocks.4": "write a list: key=[a,b]",
-    "experiment=nonesuch": "add --config-dir DIR",
+    "experiment=nonesuch": "adeli2025_rois | simulated_attention",
     "hydra/launcher=joblib": "basic | submitit_local | submitit_slurm",
     "hydra.job.chdir=true": "hydra.job.chdir",
     "stage=report": "the stage is the first word",

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from neuroattn.core.errors import DataError
+from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.core.tables import rois_of
 from neuroattn.figures.cortex import Outlines
 from neuroattn.surface.coordinates import HEMISPHERES
@@ -64,9 +64,21 @@ def outlined(counts: Mapping[str, int], total: int, wanted: list[str] | None) ->
 
     A region of a tenth of all targets is a part of the cortex; its outline would run through
     those of the regions inside it.
+
+    Raises
+    ------
+    ConfigError : a region that no target is in.
     """
+    absent = [name for name in wanted or () if name not in counts]
+    if absent:
+        raise ConfigError(
+            f"no target is in the region {', '.join(absent)}",
+            expected=" | ".join(counts) or "a region that targets.tsv names",
+            found=", ".join(absent),
+            fix="correct maps.outlined, or leave it out",
+        )
     if wanted is not None:
-        return [name for name in wanted if name in counts]
+        return list(wanted)
     return [name for name, count in counts.items() if count <= 0.1 * total] or list(counts)
 
 

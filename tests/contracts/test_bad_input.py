@@ -257,3 +257,16 @@ def test_a_report_shows_what_failed(tiny_data: Path, tmp_path: Path) -> None:
     assert "responses that are no numbers" in page
     shutil.copy(tiny_data / "responses.npy", data / "responses.npy")
     assert not list(root.glob("report/*/DONE")), "it is made anew when the data are mended"
+
+
+# Regions: known only when the targets are, so the parents are built and the stage refuses
+
+
+def test_an_unknown_region_lists_those_there_are(tiny_data: Path, all_root: Path) -> None:
+    size = [word for word in words("encode", tiny_data, all_root) if "encoder." not in word]
+    attention = ["encoder=attention", "encoder.heads=1", "encoder.rois=[nowhere]"]
+    ran = neuroattn(*size, *attention)
+    _check_message(ran, EXIT_USAGE, "no target is in the region nowhere", "early_sim")
+    assert not list(all_root.glob("encode/attention-*/DONE"))
+    ran = neuroattn(*words("map", tiny_data, all_root, "maps.outlined=[nowhere]"))
+    _check_message(ran, EXIT_USAGE, "no target is in the region nowhere", "maps.outlined")

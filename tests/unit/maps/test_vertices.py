@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuroattn.core.errors import DataError
+from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.maps.vertices import SIZES, outlined, vertices_of
 
 TARGETS = pd.DataFrame(
@@ -35,7 +35,7 @@ def test_outlines_hold_the_members_of_each_region() -> None:
     assert list(members) == ["V1", "FFA"]
     assert np.flatnonzero(members["V1"]["lh"]).tolist() == [5]
     assert np.flatnonzero(members["FFA"]["rh"]).tolist() == [5]
-    assert list(places.outlines(TARGETS["rois"], ["FFA", "PPA"]).members) == ["FFA"]
+    assert list(places.outlines(TARGETS["rois"], ["FFA"]).members) == ["FFA"]
 
 
 def test_a_finer_mesh_is_drawn_on_its_leading_vertices() -> None:
@@ -63,5 +63,7 @@ def test_targets_without_a_place_are_refused(
 def test_large_regions_are_outlined_only_when_asked_for() -> None:
     counts = {"ventral": 60, "FFA-1": 8, "PPA": 9}
     assert outlined(counts, 100, None) == ["FFA-1", "PPA"]
-    assert outlined(counts, 100, ["ventral", "V9"]) == ["ventral"]
+    assert outlined(counts, 100, ["ventral"]) == ["ventral"]
+    with pytest.raises(ConfigError, match="region V9"):
+        outlined(counts, 100, ["ventral", "V9"])
     assert outlined({"all": 5}, 5, None) == ["all"], "better large ones than none"

@@ -7,7 +7,6 @@ description says so. Equal arguments give equal bytes.
 from __future__ import annotations
 
 import io
-import os
 import secrets
 import shutil
 from collections.abc import Iterable
@@ -21,14 +20,13 @@ from numpy.typing import NDArray
 
 from neuroattn.core.atomic import (
     ensure_folder,
-    fsync_folder,
-    storage_errors,
     write_bytes,
     write_text,
 )
-from neuroattn.core.errors import ConfigError, StorageError
+from neuroattn.core.errors import ConfigError
 from neuroattn.core.seeding import generator
 from neuroattn.data import generated_rules as rules
+from neuroattn.data.folders import is_there, publish
 from neuroattn.data.pictures import decode
 
 VERSION = 1
@@ -58,13 +56,13 @@ def generate(
         "seed": seed,
     }
     _check(made)
-    if _is_there(target, made):
+    if is_there(target, made, _recorded):
         return target
     ensure_folder(target.parent)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         _write(temporary, made)
-        _move(temporary, target, made)
+        publish(temporary, target, made, _recorded)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
@@ -79,31 +77,11 @@ def _check(made: dict[str, int]) -> None:
             )  # fmt: skip
 
 
-def _is_there(folder: Path, made: dict[str, int]) -> bool:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return False
+def _recorded(folder: Path) -> Any:
+    """What the dataset in ``folder`` was generated with."""
     description = folder / "dataset.yaml"
     content = yaml.safe_load(description.read_text()) if description.is_file() else None
-    found = content.get("generator") if isinstance(content, dict) else None
-    if found != made:
-        raise StorageError(
-            "something else is in the folder for the generated dataset",
-            file=folder,
-            expected=f"nothing, or the dataset of {made}",
-            found=found or "other files",
-            fix="choose another folder, or remove this one",
-        )
-    return True
-
-
-def _move(temporary: Path, target: Path, made: dict[str, int]) -> None:
-    with storage_errors(target):
-        try:
-            os.replace(temporary, target)
-        except OSError:
-            if not _is_there(target, made):  # another process may have been first
-                raise
-        fsync_folder(target.parent)
+    return content.get("generator") if isinstance(content, dict) else None
 
 
 def _write(folder: Path, made: dict[str, int]) -> None:

@@ -7,7 +7,6 @@ same bytes.
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 from dataclasses import asdict, dataclass
@@ -19,14 +18,14 @@ import numpy as np
 
 from neuroattn.core.atomic import (
     ensure_folder,
-    fsync_folder,
     read_json,
     storage_errors,
     write_json,
     write_text,
 )
-from neuroattn.core.errors import ConfigError, StorageError
+from neuroattn.core.errors import ConfigError
 from neuroattn.core.progress import Progress
+from neuroattn.data.folders import is_there, publish
 from neuroattn.data.nsd import layout
 from neuroattn.data.simulate import rules, truth
 from neuroattn.data.simulate.algonauts_files import write_algonauts
@@ -72,7 +71,7 @@ def simulate(
     chosen = size_named(size) if isinstance(size, str) else size
     made = _parameters(chosen, seed, subjects)
     target = Path(folder).expanduser().absolute()
-    if _is_there(target, made):
+    if is_there(target, made, _recorded):
         return target
     ensure_folder(target.parent)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
@@ -80,7 +79,7 @@ def simulate(
         with storage_errors(target):
             temporary.mkdir()
             _write(temporary, made, chosen)
-        _publish(temporary, target, made)
+        publish(temporary, target, made, _recorded)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
@@ -95,31 +94,11 @@ def _parameters(size: Size, seed: int, subjects: int) -> dict[str, Any]:
     return {"version": VERSION_NUMBER, "size": asdict(size), "seed": seed, "subjects": subjects}
 
 
-def _is_there(folder: Path, made: dict[str, Any]) -> bool:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return False
+def _recorded(folder: Path) -> Any:
+    """What the dataset in ``folder`` was simulated with."""
     description = layout.simulated(folder)
     content = read_json(description) if description.is_file() else None
-    found = content.get("parameters") if isinstance(content, dict) else None
-    if found != made:
-        raise StorageError(
-            "something else is in the folder for the simulated dataset",
-            file=folder,
-            expected=f"nothing, or the dataset of {made}",
-            found=found or "other files",
-            fix="choose another folder, or remove this one",
-        )
-    return True
-
-
-def _publish(temporary: Path, target: Path, made: dict[str, Any]) -> None:
-    with storage_errors(target):
-        try:
-            os.replace(temporary, target)
-        except OSError:
-            if not _is_there(target, made):  # another process may have been first
-                raise
-        fsync_folder(target.parent)
+    return content.get("parameters") if isinstance(content, dict) else None
 
 
 def _write(root: Path, made: dict[str, Any], size: Size) -> None:

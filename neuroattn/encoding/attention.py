@@ -273,10 +273,6 @@ class AttentionEncoder(nn.Module):
 
     def __init__(self, table: QueryTable, grid: tuple[int, int], sizes: Architecture) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(sizes.channels))
-        self.register_buffer("scale", torch.ones(sizes.channels))
-        self.mean: Tensor
-        self.scale: Tensor
         same = sizes.dim == sizes.channels
         self.project = nn.Identity() if same else nn.Linear(sizes.channels, sizes.dim)
         self.router = Router(len(table.names), grid, sizes)
@@ -286,15 +282,11 @@ class AttentionEncoder(nn.Module):
         self, tokens: Float[Tensor, "images tokens channels"]
     ) -> Float[Tensor, "images targets"]:
         """Predicted responses in training units (z-scores)."""
-        out: Tensor = self.readout(self.router(self._inside(tokens)))
+        out: Tensor = self.readout(self.router(self.project(tokens)))
         return out
 
     def looks(
         self, tokens: Float[Tensor, "images tokens channels"]
     ) -> Float[Tensor, "images heads queries tokens"]:
         """Attention weights of every head of every query."""
-        return self.router.looks(self._inside(tokens))
-
-    def _inside(self, tokens: Tensor) -> Tensor:
-        out: Tensor = self.project((tokens - self.mean) * self.scale)
-        return out
+        return self.router.looks(self.project(tokens))

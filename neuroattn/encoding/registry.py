@@ -158,7 +158,20 @@ def _attention_training() -> TrainingConfig:
 
 
 @dataclass(kw_only=True)
-class AttentionConfig(EncoderConfig):
+class TrainedConfig(EncoderConfig):
+    """Keys of every readout that is trained by gradients."""
+
+    selection: float = science(
+        0.1,
+        "Share of the training images held out to choose the best epoch.",
+        check=lambda share: 0 < share < 1,
+        must="lie between 0 and 1",
+    )
+    training: TrainingConfig = section(TrainingConfig, "How it is trained.")
+
+
+@dataclass(kw_only=True)
+class AttentionConfig(TrainedConfig):
     """Learned queries attend to tokens; targets read linearly (Adeli, Sun & Kriegeskorte 2025)."""
 
     name: str = science("attention", "The choice's name in its registry.")
@@ -196,12 +209,6 @@ class AttentionConfig(EncoderConfig):
     )
     norm: Norm = science(
         Norm.pre, "Normalise before each part (pre, the paper), after it (post), or nowhere (none)."
-    )
-    selection: float = science(
-        0.1,
-        "Share of the training images held out to choose the best epoch.",
-        check=lambda share: 0 < share < 1,
-        must="lie between 0 and 1",
     )
     training: TrainingConfig = section(_attention_training, "How it is trained.")
 
@@ -266,7 +273,7 @@ def leaves(config: Any) -> Mapping[str, Path]:
 STAGES = (
     Stage(
         name="encode",
-        version=2,
+        version=3,
         about="fit a readout from features to responses, fold by fold, and predict the test images",
         reads=(
             "encoder",

@@ -93,7 +93,7 @@ def test_content_routes(tmp_path: Path) -> None:
     looks = model.attention(data, test).argmax(-1)
     cosines = []
     for region, name in enumerate(("lh.R0", "lh.R1", "lh.R2", "lh.R3")):
-        query = model.table.names.index(name)
+        query = model.queries.index(name)
         assert (looks[:, query] == data.where[test, region]).mean() >= 0.9, name
         cosines.append(abs(asked_direction(model, query) @ data.directions[region]))
     assert np.mean(cosines) >= 0.98
@@ -101,7 +101,8 @@ def test_content_routes(tmp_path: Path) -> None:
 
 def asked_direction(model: AttentionModel, query: int) -> Any:
     """Unit direction in stored channels that raises a query's attention."""
-    router, scale = model.network.router, model.network.scale
+    core: Any = model.network.core
+    router, scale = core.encoder.router, model.network.front.get_buffer("scale0")
     carried, _ = router.attention._carry(router.asking(), None, None)
     direction = (carried[0, query] * scale).detach().numpy()
     return direction / np.linalg.norm(direction)

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from neuroattn.encoding.positions import sine_code
+from neuroattn.encoding.products import grouped, pool
 from neuroattn.encoding.queries import QueryTable
 from neuroattn.encoding.registry import Norm, Place
 
@@ -105,10 +106,8 @@ class Attention(nn.Module):
         self, queries: Tensor, tokens: Tensor, place: Tensor | None, field: Tensor | None
     ) -> Tensor:
         carried, bias = self._carry(queries, place, field)
-        flat = carried.flatten(0, 1)
-        logits = flat @ tokens.mT + bias.flatten(0, 1)  # images (heads queries) tokens
-        looks = torch.softmax(logits.float(), dim=-1).to(tokens.dtype)
-        pooled = (looks @ tokens).reshape(len(tokens), self.heads, len(queries), self.dim)
+        pooled = pool(carried.flatten(0, 1), tokens, bias.flatten(0, 1))
+        pooled = pooled.reshape(len(tokens), self.heads, len(queries), self.dim)
         values = self.value.weight.reshape(self.heads, -1, self.dim)
         # Weights sum to one over the tokens, so the value bias comes through unchanged.
         out = torch.einsum("bhqd,hkd->bqhk", pooled, values).flatten(2)
@@ -256,10 +255,9 @@ class GroupedLinear(nn.Module):
 
     def forward(self, read: Float[Tensor, "images queries dim"]) -> Float[Tensor, "images targets"]:
         """Responses in the order of the targets."""
-        sums = (self.groups @ read).unbind(1)  # one (images, dim) per group
-        parts = torch.split(self.weight, self.sizes)
-        products = [total @ part.T for total, part in zip(sums, parts, strict=True)]
-        return (torch.cat(products, dim=1) + self.bias * self.counts)[:, self.place]
+        sums = torch.einsum("gq,bqd->gbd", self.groups, read)
+        products = grouped(sums, self.weight, self.sizes)
+        return (products + self.bias * self.counts)[:, self.place]
 
 
 class AttentionEncoder(nn.Module):

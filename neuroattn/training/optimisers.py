@@ -40,10 +40,14 @@ def parameter_groups(model: nn.Module, config: OptimiserConfig) -> list[dict[str
 
 
 def build_optimiser(model: nn.Module, config: OptimiserConfig) -> Optimizer:
-    """AdamW over the trainable parameters of ``model``."""
+    """AdamW over the trainable parameters of ``model``, fused: one pass instead of seven."""
     first, second = config.betas
     return AdamW(
-        parameter_groups(model, config), lr=config.lr, betas=(first, second), eps=config.eps
+        parameter_groups(model, config),
+        lr=config.lr,
+        betas=(first, second),
+        eps=config.eps,
+        fused=True,
     )
 
 

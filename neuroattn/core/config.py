@@ -133,7 +133,12 @@ def default_of(entry: dataclasses.Field[Any]) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Reduce a config value to JSON types: enums to values, paths to text, tuples to lists."""
+    """Reduce a config value to JSON types: enums to values, paths to text, tuples to lists.
+
+    A section inside a list becomes a mapping.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {entry.name: plain(getattr(value, entry.name)) for entry in fields(value)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Path):

@@ -33,6 +33,9 @@ class Stage:
     reads, ignores : dotted config prefixes whose science keys do, and do not, matter.
     run : ``"module:function"`` of ``(StageContext) -> StageResult``.
     parents : names of the parent stages, from the root config.
+    cites : further parents, several of one stage if need be: name -> (stage, reference), from the
+        root config. A reference is a folder, a label or a fingerprint, or a line of overrides: the
+        artefact of this run with them.
     leaves : ``"module:function"`` of ``(root config) -> {stable name: input file}``.
     label : the readable part of the artefact's folder, from the root config.
     tolerant : runs although a parent failed, and says so (the report).
@@ -45,6 +48,7 @@ class Stage:
     run: str
     label: Callable[[Any], str]
     parents: Callable[[Any], tuple[str, ...]] = lambda _config: ()
+    cites: Callable[[Any], Mapping[str, tuple[str, str]]] = lambda _config: {}
     ignores: tuple[str, ...] = ()
     leaves: str = ""
     tolerant: bool = False

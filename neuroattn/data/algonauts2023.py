@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -27,11 +28,14 @@ from neuroattn.data.restricted_pickle import read_labels_dictionary
 from neuroattn.data.stimuli import PictureFiles
 
 _MIB = 1 << 20
+DEGREES = 8.4  # visual angle of a picture's side, that of NSD
 Ids = NDArray[np.int64]
 
 
 class Algonauts2023Dataset:
     """One subject of the challenge."""
+
+    one_subject: ClassVar[bool] = True  # several are put together by `open_dataset`
 
     def __init__(self, config: Algonauts2023Config) -> None:
         self.config, self.files = config, find(config)
@@ -42,6 +46,7 @@ class Algonauts2023Dataset:
         self.stimuli: Stimuli = PictureFiles(pictures, self.files.root)
         self.splits: Splits = {}
         self.captions: dict[str, list[str]] = {}
+        self.categories: dict[str, list[str]] = {}
         self.supplied_ncsnr: NDArray[np.float32] | None = None
 
     @property
@@ -62,6 +67,7 @@ class Algonauts2023Dataset:
             citation="Gifford et al. 2023, The Algonauts Project 2023 Challenge, arXiv:2301.03198",
             description=f"{len(self.files.test)} test images have no responses; z-scores used all "
             "images of a session, test images included",
+            degrees=DEGREES,
         )
 
     @cached_property

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from neuroattn.core.errors import ConfigError, DataError, LeakError, MissingDataError
 from neuroattn.core.resources import user_path
-from neuroattn.data.files import existing_file, named
+from neuroattn.data.files import existing_file, named, of_all_subjects
 from neuroattn.data.registry import Algonauts2023Config
 
 HEMISPHERES = ("lh", "rh")
@@ -62,7 +62,7 @@ class Algonauts2023Files:
 
 def leaves(config: Algonauts2023Config) -> dict[str, Path]:
     """Every input file by its name relative to the dataset's folder."""
-    return find(config).all()
+    return of_all_subjects(config, lambda one: find(one).all())
 
 
 def find(config: Algonauts2023Config) -> Algonauts2023Files:

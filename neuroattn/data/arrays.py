@@ -53,11 +53,10 @@ class ArraysDataset:
         self.targets: pd.DataFrame = arrays_tables.read_targets(
             files.tables["rois.tsv"], n_targets, _subject_of_targets(self.trials)
         )
-        splits, captions = files.table("splits.json"), files.table("captions.json")
+        splits = files.table("splits.json")
         self.splits: Splits = read_splits(splits, pictures) if splits else {}
-        self.captions: dict[str, list[str]] = (
-            arrays_tables.read_captions(captions, pictures) if captions else {}
-        )
+        self.captions: dict[str, list[str]] = self._texts("captions", pictures)
+        self.categories: dict[str, list[str]] = self._texts("categories", pictures)
         self.supplied_ncsnr: NDArray[np.float32] | None = None
 
     def response_blocks(self) -> Iterator[ResponseBlock]:
@@ -76,13 +75,18 @@ class ArraysDataset:
                     continue
                 # Values beyond float32 become infinite here, and prepare refuses those.
                 with np.errstate(over="ignore"):
-                    values = np.asarray(array[start : start + step])[kept].astype(np.float32)
+                    block = np.asarray(array[start : start + step])
+                    values = np.asarray(block if kept.all() else block[kept], dtype=np.float32)
                 yield slice(done, done + len(values)), values
                 done += len(values)
 
     def response_origin(self, row: int) -> tuple[Path, str]:
         """The file of responses, and the trial in it."""
         return self.files.responses, f"trial {int(np.flatnonzero(self._kept)[row])}"
+
+    def _texts(self, what: str, pictures: frozenset[int]) -> dict[str, list[str]]:
+        table = self.files.table(f"{what}.json")
+        return arrays_tables.read_texts(table, pictures, what) if table else {}
 
     def _images(self, pictures: frozenset[int]) -> pd.DataFrame:
         shown = np.unique(self.trials["image"].to_numpy())

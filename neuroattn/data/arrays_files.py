@@ -9,6 +9,7 @@
     rois.tsv                  target  roi  hemisphere  [vertex]
     splits.json               optional
     captions.json             optional
+    categories.json           optional: names of what is seen
     images_sources.tsv        optional: image  source (the photograph a picture was cut from)
 """
 
@@ -34,6 +35,7 @@ _REQUIRED = {
 _OPTIONAL = {
     "splits.json": "the splits",
     "captions.json": "the captions",
+    "categories.json": "the categories",
     "images_sources.tsv": "the table of source photographs",
 }
 _RESPONSES = ("responses.npy", "responses.h5")

@@ -46,10 +46,22 @@ def read_description(path: Path) -> tuple[Description, dict[str, int]]:
             "simulated is neither true nor false", file=path, expected="true or false",
             found=repr(simulated), fix="write `simulated: true` or remove the line",
         )  # fmt: skip
-    keys = [entry.name for entry in fields(Description) if entry.name != "simulated"]
+    degrees = _degrees(path, content.get("degrees"))
+    keys = [e.name for e in fields(Description) if e.name not in ("simulated", "degrees")]
     words = {key: str(content.get(key, "")).strip() for key in keys}
     counts = {key: content[key] for key in content if key in ("n_images", "n_trials", "n_targets")}
-    return Description(**words, simulated=simulated), counts
+    return Description(**words, simulated=simulated, degrees=degrees), counts
+
+
+def _degrees(path: Path, value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 180:
+        raise DataError(
+            "degrees is no visual angle", file=path, expected="a number above 0 and below 180",
+            found=repr(value), fix="write `degrees: 8.4`, or remove the line",
+        )  # fmt: skip
+    return float(value)
 
 
 def _yaml(path: Path) -> dict[str, Any]:
@@ -247,8 +259,10 @@ def _one_value(rows: pd.DataFrame, name: str, path: Path) -> dict[int, Any]:
     return dict(zip(pairs["target"], pairs[name], strict=True))
 
 
-def read_captions(path: Path, pictures: Collection[int]) -> dict[str, list[str]]:
-    """Read ``captions.json``: image id as text -> captions.
+def read_texts(
+    path: Path, pictures: Collection[int], what: str = "captions"
+) -> dict[str, list[str]]:
+    """Read ``captions.json`` or ``categories.json``: image id as text -> texts.
 
     Raises
     ------
@@ -256,17 +270,15 @@ def read_captions(path: Path, pictures: Collection[int]) -> dict[str, list[str]]
     """
     content = read_json_input(path)
     if not isinstance(content, dict):
-        raise _caption_form(path, type(content).__name__)
-    for image, captions in content.items():
-        good = isinstance(captions, list) and all(
-            isinstance(text, str) and text for text in captions
-        )
+        raise _text_form(path, what, type(content).__name__)
+    for image, texts in content.items():
+        good = isinstance(texts, list) and all(isinstance(text, str) and text for text in texts)
         if not good or not image.isdigit() or str(int(image)) != image:
-            raise _caption_form(path, f"{image!r}: {captions!r}"[:80])
+            raise _text_form(path, what, f"{image!r}: {texts!r}"[:80])
     unknown = sorted(set(map(int, content)) - set(pictures))
     if unknown:
         raise DataError(
-            "captions of images that do not exist",
+            f"{what} of images that do not exist",
             file=path,
             expected="images with a picture",
             found=f"images {named(unknown)}",
@@ -275,11 +287,12 @@ def read_captions(path: Path, pictures: Collection[int]) -> dict[str, list[str]]
     return content
 
 
-def _caption_form(path: Path, found: str) -> DataError:
+def _text_form(path: Path, what: str, found: str) -> DataError:
+    one = {"captions": "a caption", "categories": "a name"}[what]
     return DataError(
-        "the captions have another form",
+        f"the {what} have another form",
         file=path,
-        expected='{"0": ["a caption", …], "1": […]} with image numbers as keys',
+        expected=f'{{"0": ["{one}", …], "1": […]}} with image numbers as keys',
         found=found,
         fix="write them in that form",
     )

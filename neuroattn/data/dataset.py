@@ -8,7 +8,7 @@ that a plan can ask for the input files of a dataset at no cost.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroattn.core.errors import ConfigError
+from neuroattn.core.resources import user_path
 from neuroattn.data.files import existing_file
 from neuroattn.data.registry import DATASETS, DatasetConfig, SplitKind
 
@@ -28,7 +29,10 @@ ResponseBlock = tuple[slice, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Description:
-    """What was recorded, from whom, and on what terms; ``simulated`` follows every figure."""
+    """What was recorded, from whom, and on what terms; ``simulated`` follows every figure.
+
+    ``degrees`` is the visual angle of a picture's side, None where it is not known.
+    """
 
     name: str
     species: str
@@ -39,6 +43,7 @@ class Description:
     citation: str
     description: str = ""
     simulated: bool = False
+    degrees: float | None = None
 
 
 @runtime_checkable
@@ -114,6 +119,13 @@ class Dataset(Protocol):
         """Captions by image id as text."""
 
     @property
+    def categories(self) -> dict[str, list[str]]:
+        """Names of the categories of things seen, sorted, by image id as text.
+
+        Empty where unknown; an image that is left out shows nothing of any category.
+        """
+
+    @property
     def supplied_ncsnr(self) -> NDArray[np.float32] | None:
         """Noise-ceiling signal-to-noise ratio (targets,) that came with the data, or None.
 
@@ -140,7 +152,13 @@ def open_dataset(config: DatasetConfig) -> Dataset:
     ConfigError : ``dataset.root`` is not set.
     MissingDataError, DataError, LeakError, SecurityError : what is wrong, where, and the remedy.
     """
-    return cast("Dataset", DATASETS.load(config.name)(config))
+    reader = DATASETS.load(config.name)
+    if len(config.subjects) > 1 and getattr(reader, "one_subject", False):
+        from neuroattn.data.subjects import SeveralSubjects  # brings pandas
+
+        parts = {name: reader(replace(config, subjects=[name])) for name in config.subjects}
+        return SeveralSubjects(parts)
+    return cast("Dataset", reader(config))
 
 
 def leaves(config: Any) -> Mapping[str, Path]:
@@ -169,6 +187,4 @@ def split_file(name: str | None) -> Path:
             found="dataset.split.file is not set",
             fix="set dataset.split.file=FILE, or dataset.split.kind=kfold",
         )
-    return existing_file(
-        Path(name).expanduser(), "the split", fix="correct dataset.split.file=FILE"
-    )
+    return existing_file(user_path(name), "the split", fix="correct dataset.split.file=FILE")

@@ -7,7 +7,8 @@ a file was not fetched; a reader that opens one fails far from the cause.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,14 @@ from neuroattn.core.errors import DataError, MissingDataError
 
 _STUB_BYTES = 1024
 _NAMED = 5
+
+
+def of_all_subjects(config: Any, find: Callable[[Any], Mapping[str, Path]]) -> dict[str, Path]:
+    """Input files of every subject that ``config`` names, of a layout read subject by subject."""
+    found: dict[str, Path] = {}
+    for subject in config.subjects:
+        found |= find(replace(config, subjects=[subject]))
+    return found
 
 
 def existing_file(path: Path, what: str, *, fix: str) -> Path:

@@ -9,9 +9,26 @@ from typing import Any
 
 from neuroattn.core.atomic import fsync_folder, storage_errors
 from neuroattn.core.errors import StorageError
+from neuroattn.core.resources import user_path
 
 Made = Mapping[str, Any]
 Recorded = Callable[[Path], Any]
+
+
+def target_folder(text: Path | str) -> Path:
+    """The absolute path of a folder to be made, ``~`` expanded.
+
+    Raises
+    ------
+    StorageError : it begins with a user who does not exist.
+    """
+    path = user_path(text)
+    if str(text).startswith("~") and str(path).startswith("~"):
+        raise StorageError(
+            "there is no such user", file=path, expected="a folder", found=path.parts[0],
+            fix="write the folder in full; ./~name is a folder whose name begins with ~",
+        )  # fmt: skip
+    return path.absolute()
 
 
 def is_there(folder: Path, made: Made, recorded: Recorded) -> bool:

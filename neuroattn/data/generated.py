@@ -26,7 +26,7 @@ from neuroattn.core.atomic import (
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.seeding import generator
 from neuroattn.data import generated_rules as rules
-from neuroattn.data.folders import is_there, publish
+from neuroattn.data.folders import is_there, publish, target_folder
 from neuroattn.data.pictures import decode
 
 VERSION = 1
@@ -47,7 +47,7 @@ def generate(
     ConfigError : fewer than 2 images, 1 target or 1 repeat.
     StorageError : something else is in the folder.
     """
-    target = Path(folder).expanduser().absolute()
+    target = target_folder(folder)
     made = {
         "version": VERSION,
         "images": images,

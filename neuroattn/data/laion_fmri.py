@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
@@ -24,6 +24,7 @@ from neuroattn.core.tables import ROI_SEPARATOR, TARGETS, TRIALS
 from neuroattn.data.array_files import open_hdf5_array
 from neuroattn.data.dataset import Description, ResponseBlock, Splits, Stimuli
 from neuroattn.data.files import named, read_json_input
+from neuroattn.data.grid import Grid, grid_of
 from neuroattn.data.laion_fmri_files import LaionFmriFiles, find, refuse_duplicates
 from neuroattn.data.nsd.betas import Part, open_betas, session_blocks
 from neuroattn.data.nsd.maps import read_map
@@ -79,6 +80,8 @@ class EncodedPictures:
 class LaionFmriDataset:
     """One subject, in the space of its anatomical image."""
 
+    one_subject: ClassVar[bool] = True  # several are put together by `open_dataset`
+
     def __init__(self, config: LaionFmriConfig) -> None:
         self.config, self.files = config, find(config)
         names = _picture_names(self.files.metadata)
@@ -121,6 +124,11 @@ class LaionFmriDataset:
         return pd.DataFrame({"image": shown, "file": files, "source": ""})
 
     @cached_property
+    def grid(self) -> Grid | None:
+        """Shape and affine of the volumes of betas."""
+        return grid_of([betas for betas, _ in self.files.sessions.values()], self._shape)
+
+    @cached_property
     def targets(self) -> pd.DataFrame:
         """One row per voxel that is kept; ``vertex`` is its place in the file, from 0."""
         rois: list[list[str]] = [[] for _ in self.places]
@@ -158,6 +166,11 @@ class LaionFmriDataset:
             name: _split(path, self._image_of, shown) for name, path in self.files.splits.items()
         }
         return {name: sides for name, sides in found.items() if all(sides.values())}
+
+    @property
+    def categories(self) -> dict[str, list[str]]:
+        """None are known."""
+        return {}
 
     @cached_property
     def captions(self) -> dict[str, list[str]]:

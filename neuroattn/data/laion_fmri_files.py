@@ -22,7 +22,7 @@ from pathlib import Path
 
 from neuroattn.core.errors import ConfigError, DataError, MissingDataError
 from neuroattn.core.resources import user_path
-from neuroattn.data.files import existing_file, named
+from neuroattn.data.files import existing_file, named, of_all_subjects
 from neuroattn.data.registry import LaionFmriConfig
 
 SHARED = "shared"
@@ -55,7 +55,7 @@ class LaionFmriFiles:
 
 def leaves(config: LaionFmriConfig) -> dict[str, Path]:
     """Every input file by its name relative to the dataset's folder."""
-    return find(config).all()
+    return of_all_subjects(config, lambda one: find(one).all())
 
 
 def find(config: LaionFmriConfig) -> LaionFmriFiles:

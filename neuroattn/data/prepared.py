@@ -1,7 +1,7 @@
 """A prepared dataset, read back: the one form in which later stages see any dataset.
 
-Responses stay on disk; what is asked for is read in spans of whole chunks, each at most
-once per pass, so memory is bounded by what is returned plus one block. The store knows no
+Responses stay on disk; of what is asked for each row is read once per pass and checked, so
+memory is bounded by what is returned plus one block. The store knows no
 split: z-scores that are fitted on training trials come from `Prepared.session_scale` and are
 applied while reading (`Prepared.scaled`).
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,18 +24,28 @@ from neuroattn.core.tables import IMAGES, TARGETS, TRIALS, read_tsv
 from neuroattn.data.dataset import ResponseBlock, Splits
 from neuroattn.data.files import named
 from neuroattn.data.registry import ResponsesMode
-from neuroattn.data.store import RESPONSES, SESSIONS, Moments, session_codes
-from neuroattn.data.store_read import Columns, Rows, indices
-from neuroattn.data.store_scale import Linear, SessionScale, check_scale, raw
+from neuroattn.data.store import RESPONSES, session_codes
+from neuroattn.data.store_read import Columns, indices
+from neuroattn.data.store_scale import SessionScale
+from neuroattn.data.subject_store import Block, Scale, SubjectScales, count_of, put, sums_of
 
 BLOCK = 256 << 20
 NCSNR = "ncsnr.tsv"
+_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # columns, and those with text
+    "trials.tsv": (TRIALS, ("subject",)),
+    "images.tsv": (IMAGES, ("file", "sha256", "source")),
+    "targets.tsv": (TARGETS, ("subject", "hemisphere", "rois")),
+}
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
 class Prepared:
-    """Reader of a ``prepare`` artefact.
+    """Reader of a ``prepare`` artefact, or of one subject in it.
+
+    Rows are trials and columns are targets. Where subjects have targets of their own, a row is
+    NaN at the targets of all others; `of_subject` gives a view without such gaps, in which
+    everything is as if that subject had been prepared alone.
 
     Parameters
     ----------
@@ -43,52 +53,139 @@ class Prepared:
     scale : z-scores in which responses are read; None reads them as they came.
     """
 
-    def __init__(self, artefact: Artefact, scale: SessionScale | None = None) -> None:
+    def __init__(self, artefact: Artefact, scale: Scale | None = None) -> None:
         if artefact.stage != "prepare":
             raise ConfigError(
                 "this artefact is no prepared dataset", file=artefact.folder, expected="prepare",
                 found=artefact.stage, fix="give an artefact that `neuroattn prepare` wrote",
             )  # fmt: skip
         self.artefact, self.scale = artefact, scale
+        self.subject: str | None = None
+        self._read: dict[str, pd.DataFrame] = {}  # tables as they stand, shared by all views
 
-    def scaled(self, scale: SessionScale | None) -> Prepared:
+    def scaled(self, scale: Scale | None) -> Prepared:
         """The same dataset, read in these z-scores; None reads responses as they came."""
         other = copy.copy(self)  # with the tables that were read already
         other.scale = scale
-        vars(other).pop("_linear", None)
+        vars(other).pop("_blocks", None)
         return other
+
+    @cached_property
+    def subjects(self) -> list[str]:
+        """Subjects in the order of their targets, or of their trials where they share these."""
+        source = self.targets if self._apart else self.trials
+        return [str(name) for name in source["subject"].unique()]
+
+    @property
+    def several(self) -> bool:
+        """Whether this holds several subjects with targets of their own."""
+        return self._apart and self.subject is None
+
+    def of_subject(self, name: str) -> Prepared:
+        """One subject alone: its trials, images and targets, counted from 0 again.
+
+        Raises
+        ------
+        DataError : there is no such subject.
+        """
+        if name not in self.subjects:
+            raise DataError(
+                f"the dataset has no subject {name}", file=self.artefact.folder,
+                expected=named(self.subjects), found=name, fix="name one of these subjects",
+            )  # fmt: skip
+        if self.subject is not None:
+            return self
+        view = Prepared(self.artefact)
+        view.subject, view._read = name, self._read
+        if isinstance(self.scale, SubjectScales):
+            view.scale = self.scale.parts[name]
+        elif self.scale is not None:
+            kept = view._blocks[0].kept
+            view.scale = SessionScale(*(part[kept] for part in vars(self.scale).values()))
+            vars(view).pop("_blocks")
+        return view
+
+    @cached_property
+    def rows(self) -> Ids:
+        """Trials of this view among those of the artefact."""
+        subject = self._table("trials.tsv")["subject"]
+        return self._of_view(subject)
+
+    @cached_property
+    def columns(self) -> Ids:
+        """Targets of this view among those of the artefact."""
+        subject = self._table("targets.tsv")["subject"]
+        return self._of_view(subject) if self._apart else np.arange(len(subject))
+
+    def _of_view(self, subject: pd.Series[str]) -> Ids:
+        if self.subject is None:
+            return np.arange(len(subject))
+        return np.flatnonzero(subject.to_numpy() == self.subject)
+
+    @cached_property
+    def _apart(self) -> bool:
+        """Whether every subject has a store of its own."""
+        return not self.artefact.has(RESPONSES)
 
     @cached_property
     def description(self) -> dict[str, Any]:
         """Name, species, modality, units, space, licence, citation, simulated, counts."""
-        return dict(self.artefact.json("dataset.json"))
+        about = dict(self.artefact.json("dataset.json"))
+        if self.subject is None:
+            return about
+        tables = {"images": self.images, "trials": self.trials, "targets": self.targets}
+        counts = {f"n_{name}": len(table) for name, table in tables.items()}
+        return {**about, **counts, "n_subjects": 1}
 
     @cached_property
     def trials(self) -> pd.DataFrame:
         """One row per row of responses: trial subject session run image repeat."""
-        frame = self._table("trials.tsv", TRIALS, text=("subject",))
-        return frame.astype({"run": "Int64"})
+        frame = self._table("trials.tsv").iloc[self.rows].reset_index(drop=True)
+        return frame.assign(trial=np.arange(len(frame))) if self.subject else frame
 
     @cached_property
     def images(self) -> pd.DataFrame:
         """One row per image shown: image file sha256 source."""
-        return self._table("images.tsv", IMAGES, text=("file", "sha256", "source"))
+        frame = self._table("images.tsv")
+        if self.subject is None:
+            return frame
+        return frame[frame["image"].isin(self.trials["image"])].reset_index(drop=True)
 
     @cached_property
     def targets(self) -> pd.DataFrame:
         """One row per column of responses: target subject hemisphere vertex rois."""
-        frame = self._table("targets.tsv", TARGETS, text=("subject", "hemisphere", "rois"))
-        return frame.astype({"vertex": "Int64"})
+        frame = self._table("targets.tsv").iloc[self.columns].reset_index(drop=True)
+        return frame.assign(target=np.arange(len(frame))) if self.subject else frame
 
     @cached_property
     def splits(self) -> Splits:
         """The dataset's own splits by name, over images that were shown."""
-        return dict(self.artefact.json("splits.json"))
+        splits: Splits = dict(self.artefact.json("splits.json"))
+        if self.subject is None:
+            return splits
+        shown = set(self.image_ids.tolist())
+        return {
+            name: {side: [i for i in images if i in shown] for side, images in sides.items()}
+            for name, sides in splits.items()
+        }
 
     @cached_property
     def captions(self) -> dict[str, list[str]]:
         """Captions by image id as text, where known."""
-        return dict(self.artefact.json("captions.json"))
+        captions: dict[str, list[str]] = dict(self.artefact.json("captions.json"))
+        if self.subject is None:
+            return captions
+        shown = set(map(str, self.image_ids.tolist()))
+        return {image: texts for image, texts in captions.items() if image in shown}
+
+    @cached_property
+    def categories(self) -> dict[str, list[str]]:
+        """Names of categories of what is seen by image id as text; empty where unknown."""
+        if not self.artefact.has("categories.json"):
+            return {}
+        categories: dict[str, list[str]] = dict(self.artefact.json("categories.json"))
+        shown = set(map(str, self.image_ids.tolist()))
+        return {image: names for image, names in categories.items() if image in shown}
 
     @cached_property
     def image_ids(self) -> Ids:
@@ -113,15 +210,38 @@ class Prepared:
         """The ncsnr (targets,) that came with the data, or None; it has seen every trial."""
         if not self.artefact.has(NCSNR):
             return None
-        return self.artefact.table(NCSNR)["ncsnr"].to_numpy(dtype=np.float64)
+        return self.artefact.table(NCSNR)["ncsnr"].to_numpy(dtype=np.float64)[self.columns]
 
-    def _table(self, name: str, columns: tuple[str, ...], text: tuple[str, ...]) -> pd.DataFrame:
-        frame = read_tsv(self.artefact.path(name), columns)
-        # A subject "01" would come back as the number 1, so text is read again as text.
-        words = pd.read_csv(
-            self.artefact.path(name), sep="\t", usecols=list(text), dtype=str, keep_default_na=False
-        )
-        return frame.assign(**{column: words[column] for column in text})
+    def _table(self, name: str) -> pd.DataFrame:
+        if name not in self._read:
+            self._read[name] = _typed(self.artefact.path(name), *_TABLES[name])
+        return self._read[name]
+
+    @cached_property
+    def _blocks(self) -> list[Block]:
+        """The files of responses that this view reads, in the order of their trials."""
+        if not self._apart:
+            return [self._block("", np.arange(len(self.trials)), slice(0, len(self.targets)))]
+        found = []
+        for subject in self.subjects:
+            rows = np.flatnonzero(self.trials["subject"].to_numpy() == subject)
+            columns = np.flatnonzero(self.targets["subject"].to_numpy() == subject)
+            found.append(self._block(subject, rows, slice(columns[0], columns[-1] + 1)))
+        return found
+
+    def _block(self, subject: str, rows: Ids, columns: slice) -> Block:
+        codes = self.sessions[rows]
+        kept = np.unique(codes)
+        names = [self.session_names[code] for code in kept.tolist()]
+        inner, stored = None, kept - kept.min(initial=len(names))
+        if self.subject is not None and not self._apart:
+            inner = self.rows
+            stored = np.unique(session_codes(self._table("trials.tsv"))[inner])
+        scale = self.scale.parts[subject] if isinstance(self.scale, SubjectScales) else self.scale
+        return Block(
+            artefact=self.artefact, subject=subject, rows=rows, columns=columns, inner=inner,
+            sessions=np.searchsorted(kept, codes), kept=stored, names=names, scale=scale,
+        )  # fmt: skip
 
     def responses(
         self, rows: ArrayLike | slice | None = None, columns: Columns = None
@@ -134,11 +254,24 @@ class Prepared:
         columns : targets, as a slice, integers or a mask.
         """
         wanted = indices(rows, len(self.trials), "trial")
-        with self._rows(columns) as reader:
-            out = np.empty((len(wanted), len(reader.columns)), dtype=np.float32)
-            for place, values in reader.read(wanted):
-                out[place] = values
+        chosen = indices(columns, len(self.targets), "target")
+        out = self._empty(len(wanted), len(chosen))
+        for block in self._blocks:
+            places, own = block.select(wanted)
+            across, inside = block.targets(chosen)
+            with block.open(inside) as reader:
+                if not self.several:  # the only block holds all that is asked for
+                    reader.into(own, out)
+                    continue
+                for place, values in reader.read(own):
+                    put(out, places[place], across, values)
         return out
+
+    def _empty(self, rows: int, columns: int) -> NDArray[np.float32]:
+        """A table to be filled; with several subjects what is not filled is NaN."""
+        if self.several:
+            return np.full((rows, columns), np.nan, dtype=np.float32)
+        return np.empty((rows, columns), dtype=np.float32)
 
     def response_blocks(
         self, columns: Columns = None, block: int = BLOCK
@@ -147,34 +280,19 @@ class Prepared:
 
         ``block`` bounds the bytes that are read at once, with all columns.
         """
-        with self._rows(columns) as reader:
-            total, targets = reader.array.shape
-            step = max(1, block // (4 * targets))
-            for start in range(0, total, step):
-                stop = min(start + step, total)
-                yield slice(start, stop), reader.block(start, stop)
+        chosen = indices(columns, len(self.targets), "target")
+        step = max(1, block // (4 * len(self.targets)))
+        for part in self._blocks:
+            across, inside = part.targets(chosen)
+            with part.open(inside) as reader:
+                for start in range(0, len(part.rows), step):
+                    stop = min(start + step, len(part.rows))
+                    values = self._empty(stop - start, len(chosen))
+                    values[:, across] = reader.span(start, stop)
+                    first = int(part.rows[0])
+                    yield slice(first + start, first + stop), values
 
-    @contextmanager
-    def _rows(self, columns: Columns) -> Iterator[Rows]:
-        linear = self._linear
-        with self.artefact.hdf5(RESPONSES) as file:
-            yield Rows(file["responses"], linear, self.sessions, columns)
-
-    @cached_property
-    def _linear(self) -> Linear | None:
-        with self.artefact.hdf5(RESPONSES) as file:
-            array = file["responses"]
-            half, targets = array.dtype == np.float16, array.shape[1]
-        if half:
-            with self.artefact.hdf5(SESSIONS) as file:
-                linear = Linear(gain=file["scale"][:], offset=file["mean"][:])
-        elif self.scale is None:
-            return None
-        else:
-            linear = raw(len(self.session_names), targets)
-        return linear if self.scale is None else linear.then(self.scale)
-
-    def session_scale(self, images: ArrayLike | None) -> SessionScale:
+    def session_scale(self, images: ArrayLike | None) -> Scale:
         """Mean and standard deviation per session, over the trials of ``images`` alone.
 
         One pass over these trials, in their order, so that no other trial can change a bit of
@@ -186,16 +304,16 @@ class Prepared:
         DataError : a session has fewer than two trials of these images.
         """
         if images is None:
-            with self.artefact.hdf5(SESSIONS) as file:
-                arrays = [file[name][:] for name in ("mean", "scale", "count")]
-            return check_scale(SessionScale(*arrays), self.session_names)
-        rows = np.sort(self.trial_rows(images)[0])
-        with self.scaled(None)._rows(None) as reader:
-            moments = Moments(len(self.session_names), len(reader.columns))
-            for place, values in reader.read(rows):
-                moments.add(values, self.sessions[rows[place]])
-        fitted = SessionScale(moments.mean(), moments.scale(), moments.count)
-        return check_scale(fitted, self.session_names)
+            found = [block.moments() for block in self._blocks]
+        else:
+            rows = np.sort(self.trial_rows(images)[0])
+            blocks = self.scaled(None)._blocks
+            found = [block.fitted(block.select(rows)[1]) for block in blocks]
+        return (
+            SubjectScales(dict(zip(self.subjects, found, strict=True)))
+            if self.several
+            else found[0]
+        )
 
     def trial_rows(self, images: ArrayLike) -> tuple[Ids, Ids]:
         """Trials of ``images``: (rows, position of each row's image in ``images``).
@@ -244,22 +362,38 @@ class Prepared:
         wanted, how = _ids(images), _mode(mode)
         rows, positions = self.trial_rows(wanted)
         if how is ResponsesMode.single:
-            first = np.unique(positions, return_index=True)[1]
-            return self.responses(rows[first], columns)
+            return self._first_trials(rows, positions, columns)
         return self.trial_means(rows, positions, columns=columns, block=block)
+
+    def _first_trials(self, rows: Ids, positions: Ids, columns: Columns) -> NDArray[np.float32]:
+        chosen = indices(columns, len(self.targets), "target")
+        out = self._empty(count_of(positions), len(chosen))
+        for part in self._blocks:
+            places, _ = part.select(rows)
+            images, first = np.unique(positions[places], return_index=True)
+            across, inside = part.targets(chosen)
+            if len(images):
+                values = self.responses(rows[places[first]], part.columns.start + inside)
+                put(out, images, across, values)
+        return out
 
     def trial_means(
         self, rows: Ids, positions: Ids, *, columns: Columns = None, block: int = BLOCK
     ) -> NDArray[np.float32]:
         """Means (positions, columns) float32 of the trials that share a position.
 
-        ``positions`` are ascending from 0 without a gap, as `trial_rows` gives them.
+        ``positions`` are ascending from 0 without a gap, as `trial_rows` gives them. Each
+        subject's targets have the mean of its own trials, NaN where it has none.
         """
-        count = int(positions[-1]) + 1 if len(positions) else 0
-        with self._rows(columns) as reader:
-            out = np.empty((count, len(reader.columns)), dtype=np.float32)
-            for part, counts, sums, _ in _sums(reader, rows, positions, block):
-                out[part] = sums / counts[:, None]
+        chosen = indices(columns, len(self.targets), "target")
+        out = self._empty(count_of(positions), len(chosen))
+        for part in self._blocks:
+            places, own = part.select(rows)
+            images, slots = np.unique(positions[places], return_inverse=True)
+            across, inside = part.targets(chosen)
+            with part.open(inside) as reader:
+                for span, counts, sums, _ in sums_of(reader, own, slots, block):
+                    put(out, images[span], across, sums / counts[:, None])
         return out
 
     def repeat_sums(
@@ -269,34 +403,31 @@ class Prepared:
 
         Sums are float64 (images, columns), over the trials of each image; see
         `neuroattn.stats.ceiling.Repeats`.
+
+        Raises
+        ------
+        DataError : there are several subjects, each with repeats of its own.
         """
+        if self.several:
+            raise DataError(
+                "subjects have repeats of their own", file=self.artefact.folder,
+                expected="one subject", found=named(self.subjects),
+                fix="ask for one: prepared.of_subject(name).repeat_sums(images)",
+            )  # fmt: skip
         rows, positions = self.trial_rows(images)
-        with self._rows(columns) as reader:
+        with self._blocks[0].open(columns) as reader:
             # Two tables of float64 are held, so half as many images at a time.
-            blocks = _sums(reader, rows, positions, block // 2, squares=True)
+            blocks = sums_of(reader, rows, positions, block // 2, squares=True)
             for _, counts, sums, squares in blocks:
                 yield counts, sums, squares
 
 
-def _sums(
-    reader: Rows, rows: Ids, positions: Ids, block: int, *, squares: bool = False
-) -> Iterator[tuple[slice, Ids, Floats, Floats]]:
-    """Yield (positions, trials of each, sums, sums of squares if asked) in bounded blocks."""
-    count = int(positions[-1]) + 1 if len(positions) else 0
-    width = len(reader.columns)
-    step = max(1, block // (8 * max(1, width)))
-    for start in range(0, count, step):
-        part = slice(start, min(start + step, count))
-        lower, upper = np.searchsorted(positions, [part.start, part.stop])
-        slots = positions[lower:upper] - start
-        sums = np.zeros((part.stop - start, width))
-        powers = np.zeros_like(sums if squares else sums[:0])
-        for place, values in reader.read(rows[lower:upper]):
-            for slot, value in zip(slots[place], values, strict=True):
-                sums[slot] += value
-                if squares:
-                    powers[slot] += np.square(value, dtype=np.float64)
-        yield part, np.bincount(slots).astype(np.int64), sums, powers
+def _typed(path: Path, columns: tuple[str, ...], text: tuple[str, ...]) -> pd.DataFrame:
+    frame = read_tsv(path, columns)
+    # A subject "01" would come back as the number 1, so text is read again as text.
+    words = pd.read_csv(path, sep="\t", usecols=list(text), dtype=str, keep_default_na=False)
+    whole = {name: "Int64" for name in ("run", "vertex") if name in columns}
+    return frame.assign(**{column: words[column] for column in text}).astype(whole)
 
 
 def _ids(images: ArrayLike) -> Ids:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from neuroattn.core.config import Choice, Section, execution, science, section
 from neuroattn.core.registry import Entry, Registry
@@ -25,7 +26,7 @@ class SplitKind(Enum):
     shared515 = "shared515"  # those of them that every subject saw three times
     algonauts2023 = "algonauts2023"  # images of the last three sessions, as in the challenge
     last_sessions = "last_sessions"  # images that were seen in the last sessions only
-    semantic_clusters = "semantic_clusters"  # whole clusters of captions held out
+    semantic_clusters = "semantic_clusters"  # whole clusters of captions (or categories) held out
     exemplars = "exemplars"  # whole photographs or drawn exemplars held out
 
 
@@ -217,17 +218,22 @@ class SuppliedCeiling(Enum):
     none = "none"
 
 
+def _subjects(first: str) -> Any:
+    """The key ``subjects`` of a layout that has files of its own for each subject."""
+    return science(
+        [first],
+        f"The subjects, as in [{first}]; several make one dataset, subject by subject.",
+        check=lambda subjects: 0 < len(subjects) == len(set(subjects)),
+        must="name one subject or several, each once",
+    )
+
+
 @dataclass(kw_only=True)
 class NsdConfig(DatasetConfig):
-    """One subject of the Natural Scenes Dataset, from the files as they are distributed."""
+    """Subjects of the Natural Scenes Dataset, from the files as they are distributed."""
 
     name: str = science("nsd", "The choice's name in its registry.")
-    subjects: list[str] = science(
-        ["subj01"],
-        "The subject, as in [subj01]; one per artefact.",
-        check=lambda subjects: len(subjects) == 1,
-        must="name exactly one subject, as subjects have neither voxels nor trials in common",
-    )
+    subjects: list[str] = _subjects("subj01")
     space: NsdSpace = science(
         NsdSpace.fsaverage, "func1pt8mm, func1mm (volumes), fsaverage or nativesurface."
     )
@@ -271,28 +277,18 @@ class NsdConfig(DatasetConfig):
 
 @dataclass(kw_only=True)
 class Algonauts2023Config(DatasetConfig):
-    """One subject of the Algonauts Project 2023 challenge (a masked view of NSD)."""
+    """Subjects of the Algonauts Project 2023 challenge (a masked view of NSD)."""
 
     name: str = science("algonauts2023", "The choice's name in its registry.")
-    subjects: list[str] = science(
-        ["subj01"],
-        "The subject, as in [subj01]; one per artefact.",
-        check=lambda subjects: len(subjects) == 1,
-        must="name exactly one subject, as each has vertices of its own",
-    )
+    subjects: list[str] = _subjects("subj01")
 
 
 @dataclass(kw_only=True)
 class LaionFmriConfig(DatasetConfig):
-    """One subject of a dataset in the form of LAION-fMRI (BIDS derivative, volumes)."""
+    """Subjects of a dataset in the form of LAION-fMRI (BIDS derivative, volumes)."""
 
     name: str = science("laion_fmri", "The choice's name in its registry.")
-    subjects: list[str] = science(
-        ["sub-01"],
-        "The subject, as in [sub-01]; one per artefact.",
-        check=lambda subjects: len(subjects) == 1,
-        must="name exactly one subject, as subjects have no voxels in common",
-    )
+    subjects: list[str] = _subjects("sub-01")
     sessions: list[int] = science([], "Sessions to keep; empty keeps all that are there.")
     mask: str = science(
         "brain", "Targets to keep: brain (the mask that comes with it), all, or a region's name."
@@ -333,7 +329,7 @@ DATASETS = Registry(
 STAGES = (
     Stage(
         name="prepare",
-        version=2,
+        version=3,
         about="check a dataset and write its trials, pictures, targets and responses in one form",
         reads=("dataset",),
         ignores=("dataset.split", "dataset.responses", "dataset.normalise", "dataset.ceiling"),

@@ -1,6 +1,7 @@
-"""Splits by meaning: images are clustered by the words of their captions, whole clusters held out.
+"""Splits by meaning: images are clustered by the words about them, whole clusters held out.
 
-An image is the bag of words of its captions (TF-IDF, unit length), and clusters are found by
+The words are those of its captions, or the names of its categories where it has none. An image
+is the bag of its words (TF-IDF, unit length), and clusters are found by
 spherical k-means. Both are sparse and run in one thread, so a seed gives one result. Captions
 rather than features decide, so that the split favours no backbone.
 """
@@ -21,6 +22,11 @@ Ids = NDArray[np.int64]
 Captions = Mapping[str, list[str]]
 _PASSES = 100
 _BLOCK = 1024
+
+
+def words_about(captions: Captions, categories: Captions) -> dict[str, list[str]]:
+    """Captions by image id as text; for images without, the names of their categories."""
+    return {**categories, **{image: texts for image, texts in captions.items() if texts}}
 
 
 def semantic_groups(
@@ -120,9 +126,9 @@ def _text(images: Ids, captions: Captions) -> str:
     words = [caption for image in images.tolist() for caption in captions.get(str(image), [])]
     if not words:
         raise ConfigError(
-            "semantic clusters need a caption of every image",
-            expected="captions of all images",
+            "semantic clusters need words about every image",
+            expected="captions or categories of all images",
             found=f"none of image {named(images.tolist())}",
-            fix="set dataset.split.kind=kfold, or add captions to the dataset",
+            fix="set dataset.split.kind=kfold, or add captions or categories to the dataset",
         )
     return " ".join(words)

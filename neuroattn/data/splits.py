@@ -8,8 +8,10 @@ made in `split_sessions` and `split_semantic`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +24,7 @@ from neuroattn.data.dataset import Splits, split_file
 from neuroattn.data.files import named
 from neuroattn.data.registry import KeepTogether, SplitConfig, SplitKind
 from neuroattn.data.split_files import read_splits
-from neuroattn.data.split_semantic import semantic_groups
+from neuroattn.data.split_semantic import semantic_groups, words_about
 from neuroattn.data.split_sessions import algonauts2023, last_sessions
 
 Ids = NDArray[np.int64]
@@ -64,6 +66,10 @@ class Splittable(Protocol):
     def captions(self) -> dict[str, list[str]]:
         """Captions by image id as text, where known."""
 
+    @property
+    def categories(self) -> dict[str, list[str]]:
+        """Names of categories by image id as text, where known."""
+
 
 def folds(prepared: Splittable, split: SplitConfig) -> list[Fold]:
     """The folds that ``split`` asks for, each checked.
@@ -101,7 +107,8 @@ def _made(prepared: Splittable, split: SplitConfig, kind: SplitKind) -> list[Fol
     groups = _groups(prepared, split, kind)
     if kind is SplitKind.kfold:
         return kfold(groups, split.folds, split.seed)
-    return [random_fold(groups, split.test_fraction, split.seed, kind.value)]
+    categories = prepared.categories if kind is SplitKind.exemplars else {}
+    return [random_fold(groups, split.test_fraction, split.seed, kind.value, categories)]
 
 
 _BY_NAME = (SplitKind.shared1000, SplitKind.shared515)
@@ -143,7 +150,8 @@ def _groups(prepared: Splittable, split: SplitConfig, kind: SplitKind) -> list[I
         return groups_of(prepared.images, KeepTogether.source)
     groups = groups_of(prepared.images, split.keep_together)
     if kind is SplitKind.semantic_clusters:
-        return semantic_groups(groups, prepared.captions, split.clusters, split.seed)
+        words = words_about(prepared.captions, prepared.categories)
+        return semantic_groups(groups, words, split.clusters, split.seed)
     return groups
 
 
@@ -213,13 +221,22 @@ def kfold(groups: Sequence[Ids], count: int, seed: int) -> list[Fold]:
     ]
 
 
-def random_fold(groups: Sequence[Ids], fraction: float, seed: int, name: str = "random") -> Fold:
+def random_fold(
+    groups: Sequence[Ids],
+    fraction: float,
+    seed: int,
+    name: str = "random",
+    categories: Mapping[str, list[str]] = MappingProxyType({}),
+) -> Fold:
     """Put permuted groups on the test side until it holds ``fraction`` of the images.
 
     One group at least stays on each side, so with few large groups the share is approximate.
+    A group that holds the last training image of one of its ``categories`` (image id as text
+    -> names) stays in training, so what is new on the test side is exemplars, not categories.
     """
     _enough(groups, 2)
-    order = generator(seed, "split", "random").permutation(len(groups))
+    drawn = generator(seed, "split", "random").permutation(len(groups))
+    order = _with_categories_left(groups, drawn, categories)
     everything = np.concatenate(groups)
     wanted = fraction * len(everything)
     totals = np.cumsum([len(groups[index]) for index in order])
@@ -227,6 +244,25 @@ def random_fold(groups: Sequence[Ids], fraction: float, seed: int, name: str = "
     taken = min(taken, len(groups) - 1)
     test = np.concatenate([groups[index] for index in order[:taken]])
     return _fold(0, name, test, everything)
+
+
+def _with_categories_left(
+    groups: Sequence[Ids], order: Ids, categories: Mapping[str, list[str]]
+) -> Ids:
+    """Groups that can be taken one after another with every category left in the rest."""
+
+    def named_in(index: int) -> Counter[str]:
+        return Counter(name for i in groups[index].tolist() for name in categories.get(str(i), []))
+
+    left = sum((named_in(index) for index in range(len(groups))), Counter[str]())
+    kept = []
+    for index in order.tolist():
+        here = named_in(index)
+        if all(left[name] > count for name, count in here.items()):
+            kept.append(index)
+            left -= here
+    # Where every source is a category of its own, none could be tested: then any may be.
+    return np.array(kept, dtype=np.int64) if kept else order
 
 
 def _fold(index: int, name: str, test: Ids, everything: Ids) -> Fold:

@@ -7,20 +7,24 @@ killed run goes on at the first session that is not finished.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 
+from neuroattn.core.atomic import ensure_folder
 from neuroattn.core.errors import DataError
 from neuroattn.core.stage import StageContext, StageResult
 from neuroattn.core.tables import IMAGES, TARGETS, TRIALS
 from neuroattn.data.dataset import Dataset, ResponseBlock, Splits, open_dataset
+from neuroattn.data.grid import write_grid
+from neuroattn.data.planted import write_truth
 from neuroattn.data.prepared import NCSNR
 from neuroattn.data.registry import DatasetConfig, StoreForm
 from neuroattn.data.store import ResponseStoreWriter, session_codes
+from neuroattn.data.subject_store import SubjectWriter
 
 
 def run(context: StageContext) -> StageResult:
@@ -32,8 +36,12 @@ def run(context: StageContext) -> StageResult:
     """
     config = context.section("dataset", DatasetConfig)
     dataset = open_dataset(config)
-    _write_responses(context, dataset, config.store)
+    parts: Mapping[str, Dataset] = getattr(dataset, "parts", {})
+    for subject, part in parts.items() or (("", dataset),):
+        _write_responses(context, part, config.store, subject)
     _write_ncsnr(context, dataset)
+    write_grid(context.out, dataset)
+    write_truth(context.out, dataset)
     images = _with_digests(context, dataset)
     context.out.table("trials.tsv", dataset.trials[list(TRIALS)])
     context.out.table("images.tsv", images[list(IMAGES)])
@@ -41,14 +49,21 @@ def run(context: StageContext) -> StageResult:
     context.out.json("splits.json", shown_splits(dataset.splits, images["image"].tolist()))
     shown = set(map(str, images["image"]))
     context.out.json("captions.json", {i: c for i, c in dataset.captions.items() if i in shown})
+    categories = getattr(dataset, "categories", {})  # readers of plug-ins may know none
+    context.out.json("categories.json", {i: c for i, c in categories.items() if i in shown})
     counts = {
         "n_images": len(images),
         "n_trials": len(dataset.trials),
         "n_targets": len(dataset.targets),
         "n_subjects": dataset.trials["subject"].nunique(),
     }
-    context.out.json("dataset.json", {**asdict(dataset.description), **counts})
-    repeats = dataset.trials["image"].value_counts()
+    about = asdict(dataset.description)
+    if about["degrees"] is None:
+        del about["degrees"]
+    context.out.json("dataset.json", {**about, **counts})
+    # Subjects with targets of their own see an image each for themselves.
+    shown_to = ["subject", "image"] if parts else ["image"]
+    repeats = dataset.trials.groupby(shown_to).size()
     spread = {"repeats.min": float(repeats.min()), "repeats.max": float(repeats.max())}
     return StageResult(
         metrics={**{key: float(count) for key, count in counts.items()}, **spread},
@@ -74,11 +89,19 @@ def shown_splits(splits: Splits, shown: list[int]) -> Splits:
     }
 
 
-def _write_responses(context: StageContext, dataset: Dataset, form: StoreForm) -> None:
+def _write_responses(
+    context: StageContext, dataset: Dataset, form: StoreForm, subject: str
+) -> None:
+    """Write the store of ``dataset``; that of one ``subject`` of several has its name."""
     shape = (len(dataset.trials), len(dataset.targets))
     codes = session_codes(dataset.trials)
-    writer, faults = ResponseStoreWriter(context.out.work, form, codes, shape[1]), _Faults()
-    with closing(writer), context.progress("responses", shape[0]) as progress:
+    out = SubjectWriter(context.out, subject) if subject else context.out
+    if isinstance(out, SubjectWriter) and out.is_finished:  # before this run was killed
+        return
+    work = ensure_folder(context.out.work / subject)
+    writer, faults = ResponseStoreWriter(work, form, codes, shape[1]), _Faults()
+    title = f"responses of {subject}" if subject else "responses"
+    with closing(writer), context.progress(title, shape[0]) as progress:
         progress.advance(writer.row)
         first = writer.row
         for rows, values in in_order(_blocks_from(dataset, first), shape, first):
@@ -88,7 +111,7 @@ def _write_responses(context: StageContext, dataset: Dataset, form: StoreForm) -
             progress.advance(len(values))
         faults.refuse(dataset)
         about = dataset.description
-        writer.finish(context.out, {"units": about.units, "simulated": about.simulated})
+        writer.finish(out, {"units": about.units, "simulated": about.simulated})
 
 
 def _blocks_from(dataset: Dataset, first: int) -> Iterator[ResponseBlock]:

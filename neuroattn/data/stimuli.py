@@ -42,6 +42,14 @@ class PictureFiles:
         """SHA-256 of the file."""
         return file_digest(self._path(image))
 
+    def read_with_digest(self, image: int) -> tuple[NDArray[np.uint8], str]:
+        """The picture and the digest of the very bytes that it was decoded from."""
+        path = self._path(image)
+        if not path.is_file():
+            return decode(path), ""  # says what is missing
+        content = path.read_bytes()
+        return decode(content, name=str(path)), hashlib.sha256(content).hexdigest()
+
     def _path(self, image: int) -> Path:
         if image not in self.files:
             raise _no_picture(image, self.root, f"{len(self.files)} files")
@@ -70,6 +78,11 @@ class NpyPictures:
     def digest(self, image: int) -> str:
         """SHA-256 of the picture's values in C order."""
         return hashlib.sha256(self.read(image).tobytes()).hexdigest()
+
+    def read_with_digest(self, image: int) -> tuple[NDArray[np.uint8], str]:
+        """The picture and the digest of its values."""
+        picture = self.read(image)
+        return picture, hashlib.sha256(picture.tobytes()).hexdigest()
 
 
 class Hdf5Pictures:
@@ -100,6 +113,20 @@ class Hdf5Pictures:
     def digest(self, image: int) -> str:
         """SHA-256 of the picture's values in C order."""
         return hashlib.sha256(self.read(image).tobytes()).hexdigest()
+
+    def read_with_digest(self, image: int) -> tuple[NDArray[np.uint8], str]:
+        """The picture and the digest of its values."""
+        picture = self.read(image)
+        return picture, hashlib.sha256(picture.tobytes()).hexdigest()
+
+
+def read_with_digest(stimuli: Any, image: int) -> tuple[NDArray[np.uint8], str]:
+    """A picture and its digest, from one reading where the reader can do that."""
+    once = getattr(stimuli, "read_with_digest", None)
+    if once is None:
+        return stimuli.read(image), stimuli.digest(image)
+    found: tuple[NDArray[np.uint8], str] = once(image)
+    return found
 
 
 def check_pictures(shape: tuple[int, ...], dtype: np.dtype[Any], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The store of responses: written a session at a time, resumable, one checksummed file at last.
+"""The store of responses: written a session at a time, resumable, one file from the start.
 
 ``responses.h5`` holds ``/responses`` (trials, targets), in rows as ``trials.tsv``, in one of
 two forms. ``float32`` keeps values as they came. ``float16`` keeps z-scores of the trial's
@@ -8,10 +8,12 @@ at most scale x (|z| 2^-11 + 2^-25), and 2^-23 (scale |z| + |mean|) from float32
 distance from the mean, for NSD a thousandth of the noise of one trial. So whatever is fitted on
 raw values or on z-scores by training trials agrees to that error. It agrees to the last bit
 whatever the test trials are with ``float32`` alone: a session's mean and scale see all its
-trials, and move the rounding of half precision.
+trials, and move the rounding of half precision. ``/crc32`` (trials,) of ``sessions.h5`` is that
+of the bytes of each row, by which it is checked whenever it is read (`store_rows`).
 
-Bytes moved, for V values of a dataset: float32 writes 8 V and reads 4 V (parts, then one file);
-float16 writes 8 V and reads 6 V, as a session is spilled until its mean is known. No sums per
+The file is made at full length and filled in place, so a finished session is never copied.
+Bytes moved, for V values of a dataset: float32 writes 4 V; float16 writes 2 V, and 4 V more to a
+file that is read once and removed, as a session's mean is known at its end. No sums per
 image are kept: for 10,000 images and 40,000 targets they would take 1.6 GB beside a store of
 2.4 GB that gives them in one pass, and they could not be rescaled by session.
 """
@@ -19,7 +21,6 @@ image are kept: for 10,000 images and 40,000 targets they would take 1.6 GB besi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -31,14 +32,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neuroattn.core.artefact import ArtefactWriter
-from neuroattn.core.atomic import atomic_path, fsync_file, fsync_folder, storage_errors
+from neuroattn.core.atomic import atomic_path, storage_errors
+from neuroattn.core.errors import StorageError
 from neuroattn.core.hdf5 import add_dataset
 from neuroattn.data.registry import StoreForm
+from neuroattn.data.store_rows import (
+    CHECKSUMS,
+    TABLE,
+    Place,
+    checksums,
+    create_table,
+    find_table,
+    put_rows,
+)
 
 RESPONSES = "responses.h5"
 SESSIONS = "sessions.h5"
-CHUNK_BYTES = 1 << 16  # a training side is scattered trials: small chunks waste little
+_MOMENTS = ("mean", "scale")
 _STEP = 2 << 20
+_STRIP = 8192  # targets at a time: their sums stay in the processor's cache
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -64,17 +76,28 @@ class Moments:
     def __init__(self, sessions: int, targets: int) -> None:
         self.count = np.zeros(sessions, dtype=np.int64)
         self._first, self._sums, self._squares = np.zeros((3, sessions, targets))
-        self._row = np.empty(targets)
+        self._row = np.empty(min(_STRIP, targets))
 
     def add(self, values: NDArray[np.floating], codes: Codes) -> None:
         """Add rows (rows, targets) of the sessions ``codes`` (rows,)."""
-        for row, code in zip(values, codes, strict=True):
+        order = codes.tolist()
+        for row, code in zip(values, order, strict=True):
             if not self.count[code]:
                 self._first[code] = row
-            np.subtract(row, self._first[code], out=self._row)
-            self._sums[code] += self._row
-            self._squares[code] += np.square(self._row, out=self._row)
             self.count[code] += 1
+        for start in range(0, values.shape[1], _STRIP):
+            strip = slice(start, start + _STRIP)
+            parts = self._first[:, strip], self._sums[:, strip], self._squares[:, strip]
+            self._add(values[:, strip], order, *parts)
+
+    def _add(
+        self, values: NDArray[Any], codes: list[int], first: Floats, sums: Floats, squares: Floats
+    ) -> None:
+        away = self._row[: values.shape[1]]
+        for row, code in zip(values, codes, strict=True):
+            np.subtract(row, first[code], out=away)
+            sums[code] += away
+            squares[code] += np.square(away, out=away)
 
     def mean(self) -> Floats:
         """(sessions, targets); 0 for a session without rows."""
@@ -111,7 +134,7 @@ def parts_of(codes: Codes) -> list[Part]:
 
 
 class ResponseStoreWriter:
-    """Takes rows in order; finished parts survive a kill.
+    """Takes rows in order and puts them at their place; finished parts survive a kill.
 
     Memory: one block as it comes, a step of 2 MiB, and the moments of one part.
 
@@ -124,14 +147,13 @@ class ResponseStoreWriter:
     """
 
     def __init__(self, work: Path, form: StoreForm, codes: Codes, targets: int) -> None:
-        self.work, self.form, self.codes, self.targets = work, form, codes, targets
-        self.parts = parts_of(codes)
-        self.done = 0
-        while self.done < len(self.parts) and self._is_done(self.parts[self.done]):
-            self.done += 1
-        self.row = self.parts[self.done].start if self.done < len(self.parts) else len(codes)
+        self.work, self.form, self.codes = work, form, codes
+        self.targets, self.parts, self.done = targets, parts_of(codes), 0
         self._spill: IO[bytes] | None = None
-        self._moments = Moments(0, 0)
+        self._moments, self._sums = Moments(0, 0), np.zeros(0, dtype=np.uint32)
+        self._place = self._resumed() or self._begun()
+        self._file = os.open(self._place.path, os.O_RDWR)
+        self.row = self.parts[self.done].start if self.done < len(self.parts) else len(codes)
 
     def add(self, values: NDArray[np.float32]) -> None:
         """Take the next rows (rows, targets), as they came.
@@ -142,90 +164,118 @@ class ResponseStoreWriter:
         """
         while len(values):
             part = self.parts[self.done]
+            if self.row == part.start:
+                self._open(part)
             head, values = values[: part.stop - self.row], values[part.stop - self.row :]
             codes = self.codes[self.row : self.row + len(head)] - part.sessions.start
-            with storage_errors(self._file(part, "raw")):
-                spill = self._open(part)
-                self._moments.add(head, codes)
-                np.ascontiguousarray(head, dtype="<f4").tofile(spill)
+            self._moments.add(head, codes)
+            with storage_errors(self._place.path):
+                self._keep(part, np.ascontiguousarray(head, dtype="<f4"))
             self.row += len(head)
             if self.row == part.stop:
                 self._close(part)
 
     def finish(self, out: ArtefactWriter, attributes: dict[str, Any]) -> None:
-        """Put the parts together: ``responses.h5`` and ``sessions.h5`` of the payload."""
-        shape, dtype = (len(self.codes), self.targets), _DTYPES[self.form]
-        marks = {**attributes, "form": self.form.value}
-        with out.hdf5(RESPONSES) as file:
-            array = add_dataset(
-                file, "responses", shape=shape, dtype=dtype, attributes=marks,
-                chunk_bytes=CHUNK_BYTES,
-            )  # fmt: skip
-            for part in self.parts:
-                for rows, values in self._rows(part, "part", dtype):
-                    array[rows] = values
+        """Close the store: ``responses.h5`` and ``sessions.h5`` of the payload."""
+        self.close()
+        with h5py.File(self._place.path, "r+") as file:
+            file[TABLE].attrs.update({**attributes, "form": self.form.value})
+        out.adopt(self._place.path, RESPONSES)
         with out.hdf5(SESSIONS) as file:
             self._write_moments(file)
 
     def close(self) -> None:
         """Close what is open; an unfinished part is begun anew the next time."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
         if self._spill is not None:
             self._spill.close()
             self._spill = None
 
-    def _open(self, part: Part) -> IO[bytes]:
-        if self._spill is None:
-            self._spill = open(self._file(part, "raw"), "wb")  # noqa: SIM115 - see `close`
-            self._moments = Moments(part.sessions.stop - part.sessions.start, self.targets)
-        return self._spill
+    def _resumed(self) -> Place | None:
+        """The table of a killed run, and how many of its parts are finished."""
+        shape = (len(self.codes), self.targets)
+        place = find_table(self.work / RESPONSES, shape, _DTYPES[self.form])
+        while place and self.done < len(self.parts) and self._path(self.done, "npz").is_file():
+            self.done += 1
+        return place
+
+    def _begun(self) -> Place:
+        """An empty table; what stands here of another has nothing to do with it."""
+        for path in self.work.glob("responses*.np[yz]"):
+            path.unlink()
+        path, shape = self.work / RESPONSES, (len(self.codes), self.targets)
+        create_table(path, shape, _DTYPES[self.form])
+        place = find_table(path, shape, _DTYPES[self.form])
+        if place is None:
+            raise StorageError(
+                "the disk does not keep what is written", file=path, fix="use another disk"
+            )
+        return place
+
+    def _open(self, part: Part) -> None:
+        self._moments = Moments(part.sessions.stop - part.sessions.start, self.targets)
+        self._sums = np.zeros(part.stop - part.start, dtype=np.uint32)
+        if self.form is StoreForm.float16:
+            self._spill = open(self._path(part.index, "raw"), "w+b")  # noqa: SIM115 - `close`
+
+    def _keep(self, part: Part, rows: NDArray[np.float32]) -> None:
+        if self._spill is not None:
+            self._spill.write(rows.data.cast("B"))
+        else:
+            self._put(part, self.row, rows)
+
+    def _put(self, part: Part, first: int, rows: NDArray[Any]) -> None:
+        """Write rows in their final form, and note their checksums."""
+        start = first - part.start
+        self._sums[start : start + len(rows)] = checksums(rows)
+        put_rows(self._file, self._place, first, rows)
 
     def _close(self, part: Part) -> None:
-        self.close()
         mean, scale = self._moments.mean(), self._moments.scale()
-        raw, final = self._file(part, "raw"), self._file(part, "part")
-        with storage_errors(final):
-            if self.form is StoreForm.float16:
-                self._encode(part, mean, scale)
-            else:
-                fsync_file(raw)
-                os.replace(raw, final)
-                fsync_folder(self.work)
-        with atomic_path(self._file(part, "npy")) as temporary, open(temporary, "wb") as file:
-            np.save(file, np.stack([mean, scale]))
+        with storage_errors(self._place.path):
+            if self._spill is not None:
+                self._encode(part, self._spill, mean, scale)
+            os.fsync(self._file)
+        with atomic_path(self._path(part.index, "npz")) as path, open(path, "wb") as file:
+            np.savez(file, mean=mean, scale=scale, crc32=self._sums)
         self.done += 1
 
-    def _encode(self, part: Part, mean: Floats, scale: Floats) -> None:
+    def _encode(self, part: Part, spill: IO[bytes], mean: Floats, scale: Floats) -> None:
         """Write the z-scores of a part; one target's are at most sqrt(trials - 1)."""
-        with atomic_path(self._file(part, "part")) as temporary, open(temporary, "wb") as file:
-            for rows, values in self._rows(part, "raw", _DTYPES[StoreForm.float32]):
-                for row, code in zip(values, self.codes[rows] - part.sessions.start, strict=True):
-                    z = (row - mean[code]) / scale[code]
-                    z.astype("<f2").tofile(file)
-        self._file(part, "raw").unlink()
-
-    def _rows(
-        self, part: Part, kind: str, dtype: np.dtype[Any]
-    ) -> Iterator[tuple[slice, NDArray[Any]]]:
-        step = max(1, _STEP // (dtype.itemsize * self.targets))
-        with open(self._file(part, kind), "rb") as file:
-            for start in range(part.start, part.stop, step):
-                rows = slice(start, min(start + step, part.stop))
-                count = (rows.stop - rows.start) * self.targets
-                yield rows, np.fromfile(file, dtype, count).reshape(-1, self.targets)
+        spill.seek(0)
+        step = max(1, _STEP // (4 * self.targets))
+        for start in range(part.start, part.stop, step):
+            codes = self.codes[start : min(start + step, part.stop)] - part.sessions.start
+            raw = np.fromfile(spill, "<f4", len(codes) * self.targets).reshape(len(codes), -1)
+            self._put(part, start, z_scores(raw, codes, mean, scale))
+        spill.close()
+        self._spill = None
+        self._path(part.index, "raw").unlink()
 
     def _write_moments(self, file: h5py.File) -> None:
         counts = np.bincount(self.codes).astype(np.int64)
         shape = (len(counts), self.targets)
-        kept = [add_dataset(file, name, shape=shape, dtype="<f8") for name in ("mean", "scale")]
+        mean, scale = (add_dataset(file, name, shape=shape, dtype="<f8") for name in _MOMENTS)
+        crc32 = np.zeros(len(self.codes), dtype=np.uint32)
         for part in self.parts:
-            for array, values in zip(kept, np.load(self._file(part, "npy")), strict=True):
-                array[part.sessions] = values
+            with np.load(self._path(part.index, "npz")) as kept:
+                mean[part.sessions], scale[part.sessions] = kept["mean"], kept["scale"]
+                crc32[part.start : part.stop] = kept["crc32"]
         add_dataset(file, "count", counts)
+        add_dataset(file, CHECKSUMS, crc32)
 
-    def _is_done(self, part: Part) -> bool:
-        size = (part.stop - part.start) * self.targets * _DTYPES[self.form].itemsize
-        file = self._file(part, "part")
-        return self._file(part, "npy").is_file() and file.is_file() and file.stat().st_size == size
+    def _path(self, part: int, kind: str) -> Path:
+        return self.work / f"responses-{part:05d}.{kind}"
 
-    def _file(self, part: Part, kind: str) -> Path:
-        return self.work / f"responses-{part.index:05d}.{kind}"
+
+def z_scores(
+    raw: NDArray[np.float32], codes: Codes, mean: Floats, scale: Floats
+) -> NDArray[np.float16]:
+    """(rows - mean) / scale of their sessions, in float64 and then rounded to half."""
+    out, z = np.empty(raw.shape, dtype="<f2"), np.empty(raw.shape[1])
+    for values, code, place in zip(raw, codes.tolist(), out, strict=True):
+        np.subtract(values, mean[code], out=z)
+        place[:] = np.divide(z, scale[code], out=z)
+    return out

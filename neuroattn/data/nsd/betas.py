@@ -73,7 +73,8 @@ class ImageBetas:
         """See `BetaFile`."""
         with readable(self.path):
             block = np.asarray(self._data[..., start:stop])
-        return block.reshape(-1, stop - start, order="F")[places].T
+        # Trial by trial, as the file has them: place by place is four times slower.
+        return np.take(block.reshape(-1, stop - start, order="F").T, places, axis=1)
 
 
 class Hdf5Betas:
@@ -155,11 +156,15 @@ def session_blocks(
 
 
 def _scaled(files: list[BetaFile], raw: list[Raw], start: int, stop: int) -> NDArray[np.float32]:
-    scaled = [
-        values[start:stop].astype(np.float32) / np.float32(file.scale)
-        for file, values in zip(files, raw, strict=True)
-    ]
-    return scaled[0] if len(scaled) == 1 else np.concatenate(scaled, axis=1)
+    out = np.empty((stop - start, sum(values.shape[1] for values in raw)), dtype=np.float32)
+    first = 0
+    for file, values in zip(files, raw, strict=True):
+        part = out[:, first : first + values.shape[1]]
+        part[:] = values[start:stop]
+        if file.scale != 1:
+            part /= np.float32(file.scale)
+        first += values.shape[1]
+    return out
 
 
 def _groups(files: list[BetaFile], parts: list[Part], block: int) -> Iterator[tuple[int, int]]:

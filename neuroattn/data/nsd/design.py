@@ -100,6 +100,30 @@ def read_design(path: Path) -> Design:
     return Design(ordering, images, shared, runs)
 
 
+def read_pairs(path: Path) -> dict[str, str]:
+    """Name of the target by cue, of a set of NSD-imagery: rows of number, name and cue.
+
+    Raises
+    ------
+    DataError : no such list.
+    """
+    try:
+        rows = loadmat(path, variable_names=["pair_list"])["pair_list"]
+        pairs = {_text(cue): _text(target) for _, target, cue in rows}
+    except (OSError, ValueError, TypeError, KeyError, NotImplementedError, MatReadError) as error:
+        raise DataError(
+            "the list of cues and targets cannot be read", file=path,
+            expected="pair_list, rows of number, name of the target and cue", found=error,
+            fix="copy the file again",
+        ) from error  # fmt: skip
+    return pairs
+
+
+def _text(cell: NDArray[np.generic]) -> str:
+    """The text in a cell of a MATLAB cell array."""
+    return str(np.asarray(cell).ravel()[0])
+
+
 def _from_zero(values: NDArray[np.float64], path: Path, key: str) -> Ids:
     whole = values.astype(np.int64)
     if (whole != values).any() or whole.min() < layout.FIRST_ID:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from neuroattn.core.errors import ConfigError, DataError, MissingDataError
 from neuroattn.core.resources import user_path
-from neuroattn.data.files import existing_file, named
+from neuroattn.data.files import existing_file, named, of_all_subjects
 from neuroattn.data.nsd import layout
 from neuroattn.data.registry import NsdConfig, NsdFormat, NsdTrials, SuppliedCeiling
 
@@ -53,19 +53,23 @@ class NsdFiles:
     behaviour: Path | None = None
     stim_info: Path | None = None
     captions: Mapping[str, Path] = field(default_factory=dict)
+    instances: Mapping[str, Path] = field(default_factory=dict)
     labels: Mapping[str, LabelFiles] = field(default_factory=dict)
     cortex: tuple[Path, ...] = ()
     ncsnr: tuple[Path, ...] = ()
     mask_file: Path | None = None
     simulated: Path | None = None
     truth: Mapping[str, Path] = field(default_factory=dict)
+    pairs: Mapping[str, Path] = field(default_factory=dict)
+    planted: Mapping[str, Path] = field(default_factory=dict)
 
     def all(self) -> dict[str, Path]:
         """Every file by its name relative to the dataset's folder."""
-        files = [*self.design, *self.stimuli, *self.captions.values(), *self.cortex, *self.ncsnr]
+        files = [*self.design, *self.stimuli, *self.captions.values(), *self.instances.values()]
+        files += [*self.cortex, *self.ncsnr]
         files += [path for parts in self.sessions.values() for path in parts]
         files += [path for label in self.labels.values() for path in label.all()]
-        files += self.truth.values()
+        files += [*self.truth.values(), *self.pairs.values(), *self.planted.values()]
         files += [path for path in (self.behaviour, self.stim_info, self.simulated) if path]
         named = {path.relative_to(self.root).as_posix(): path for path in sorted(set(files))}
         return named | ({"mask": self.mask_file} if self.mask_file else {})
@@ -73,7 +77,7 @@ class NsdFiles:
 
 def leaves(config: NsdConfig) -> dict[str, Path]:
     """Every input file by its name relative to the dataset's folder."""
-    return find(config).all()
+    return of_all_subjects(config, lambda one: find(one).all())
 
 
 def find(config: NsdConfig) -> NsdFiles:
@@ -95,13 +99,16 @@ def find(config: NsdConfig) -> NsdFiles:
         stimuli=_stimuli(config, root, subject),
         behaviour=_core_only(config, layout.responses(root, subject)),
         stim_info=_core_only(config, layout.stim_info(root)),
-        captions=_captions(config, root),
+        captions=_annotations(config, root, "captions"),
+        instances=_annotations(config, root, "instances"),
         labels={name: _labels(config, root, subject, name) for name in _collections(config)},
         cortex=_cortex(config, root, subject),
         ncsnr=_ncsnr(config, root, subject),
         mask_file=_mask_file(config),
         simulated=marker if (marker := layout.simulated(root)).is_file() else None,
         truth=_truth(config, root),
+        pairs=_pairs(config, root),
+        planted=_planted(config, root, subject),
     )
 
 
@@ -253,12 +260,34 @@ def _truth(config: NsdConfig, root: Path) -> dict[str, Path]:
     return {name: path for name, path in found.items() if path}
 
 
-def _captions(config: NsdConfig, root: Path) -> dict[str, Path]:
+def _planted(config: NsdConfig, root: Path, subject: str) -> dict[str, Path]:
+    """All that a simulation planted in this subject, where its targets are those of fsaverage."""
+    if config.space.value != layout.FSAVERAGE or not layout.simulated(root).is_file():
+        return {}
+    found = {name: _core_only(config, layout.truth(root, name)) for name in layout.PLANTED}
+    found |= {
+        name: _core_only(config, layout.truth(root, f"{subject}/{name}"))
+        for name in layout.PLANTED_SUBJECT
+    }
+    kept = {name: path for name, path in found.items() if path}
+    return kept if len(kept) == len(found) else {}
+
+
+def _pairs(config: NsdConfig, root: Path) -> dict[str, Path]:
+    """NSD-imagery: what the cues of each set stand for, where that is there."""
+    if config.trial_set.value not in (layout.IMAGERY, layout.IMAGERY_SEEN):
+        return {}
+    found = {letter: layout.imagery_pairs(root, letter) for letter in layout.IMAGERY_SETS}
+    return {letter: path for letter, path in found.items() if path.is_file()}
+
+
+def _annotations(config: NsdConfig, root: Path, kind: str) -> dict[str, Path]:
+    """COCO's files of ``captions`` or ``instances``, where those of both splits are there."""
     found = {
-        split: _core_only(config, layout.coco_annotations(root, split))
+        split: _core_only(config, layout.coco_annotations(root, split, kind))
         for split in layout.COCO_SPLITS
     }
-    # Half of the captions would look like a property of the images.
+    # Half of the annotations would look like a property of the images.
     return {split: path for split, path in found.items() if path} if all(found.values()) else {}
 
 

@@ -27,6 +27,9 @@ SURFACES = ("fsaverage", "nativesurface")
 SPACES = (*VOLUMES, *SURFACES)
 FSAVERAGE = "fsaverage"
 VOXEL_MM = {"func1pt8mm": 1.8, "func1mm": 1.0}
+TR_SECONDS = {"func1pt8mm": 4 / 3, "func1mm": 1.0}  # what the headers of betas say
+
+DEGREES = 8.4  # visual angle of a picture's side
 
 VERSIONS = {
     "b1": "betas_assumehrf",
@@ -34,6 +37,16 @@ VERSIONS = {
     "b3": "betas_fithrf_GLMdenoise_RR",
 }
 CORE, SYNTHETIC, IMAGERY, IMAGERY_SEEN = "core", "synthetic", "imagery", "imagery_seen"
+
+# Not every space has every version: b1 was left out of func1mm to save space, and the two
+# later experiments were never estimated with an assumed response shape.
+VERSIONS_IN = {
+    "func1pt8mm": ("b1", "b2", "b3"),
+    "func1mm": ("b2", "b3"),
+    "fsaverage": ("b1", "b2", "b3"),
+    "nativesurface": ("b1", "b2", "b3"),
+}
+EXPERIMENT_VERSIONS = ("b2", "b3")
 
 # The order is that of preference where a session is there twice: a NIfTI volume is read
 # through once from its start, while the HDF5 chunks of NSD hold one voxel and all trials.
@@ -82,12 +95,20 @@ DRAWN_PER_SUBJECT = ("prf-visualrois", "prf-eccrois", *FLOC_CONTRASTS)
 # collection's, since names such as V1v stand in several atlases.
 PLAIN_NAMES = ("nsdgeneral", "streams", "prf-visualrois", *FLOC_CONTRASTS)
 
+# NSD-synthetic: 220 pictures for all subjects, then 64 in colours made for each.
+SYNTHETIC_SHARED, SYNTHETIC_COLOUR = 220, 64
+SYNTHETIC_SHAPE = (714, 1360)  # pixels; the middle 714 x 714 fill the field of NSD's pictures
+
+IMAGERY_SETS = ("A", "B", "C")
 IMAGERY_RUNS = (
     "visA", "attA", "imgA_1", "visB", "attB", "imgB_1",
     "visC", "attC", "imgC_1", "imgA_2", "imgB_2", "imgC_2",
 )  # fmt: skip
 
 TRUTH = ("splits.json", "images.tsv", "scenes.tsv", "things.tsv")
+# What it planted, of which `prepare` keeps a copy for scoring: beside those, and by subject.
+PLANTED = ("images.tsv", "scenes.tsv", "things.tsv", "rois.tsv", "masks.h5")
+PLANTED_SUBJECT = ("targets.tsv", "truth.h5")
 
 _PPDATA = "nsddata/ppdata"
 _BETAS = "nsddata_betas/ppdata"
@@ -144,6 +165,16 @@ def synthetic_stimuli(root: Path, subject: str | None = None) -> Path:
 def imagery_behaviour(root: Path, subject: str, run: str) -> Path:
     """NSD-imagery: the table of trials of one of `IMAGERY_RUNS`."""
     return root / "nsddata/bdata/nsdimagery" / f"nsdimagery_{subject}_{run}.tsv"
+
+
+def imagery_pairs(root: Path, letter: str) -> Path:
+    """NSD-imagery: what each cue of a set (``A``, ``B``, ``C``) stands for (MATLAB)."""
+    return root / _EXPERIMENTS / "nsdimagery" / f"{letter}_pair_list.mat"
+
+
+def synthetic_information(root: Path) -> Path:
+    """NSD-synthetic: name, subclass and class of each of the 284 pictures, in order."""
+    return root / _EXPERIMENTS / "nsdsynthetic" / "nsdsyntheticimageinformation.csv"
 
 
 def imagery_pictures(root: Path) -> tuple[Path, ...]:

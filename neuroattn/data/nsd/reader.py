@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from neuroattn.core.errors import DataError
 from neuroattn.data.dataset import Description, ResponseBlock, Splits, Stimuli
+from neuroattn.data.grid import Grid, grid_of
 from neuroattn.data.nsd import layout
 from neuroattn.data.nsd.betas import Part, open_betas, session_blocks
 from neuroattn.data.nsd.files import NsdFiles, find
@@ -41,6 +43,8 @@ class NsdDataset:
     Opening reads tables, labels and the headers of all sessions; betas are streamed.
     """
 
+    one_subject: ClassVar[bool] = True  # several are put together by `open_dataset`
+
     def __init__(self, config: NsdConfig) -> None:
         self.config, self.files = config, find(config)
         self._counts, shapes = _headers(self.files)
@@ -55,6 +59,7 @@ class NsdDataset:
         self.space: Space = space
         self.splits: Splits = self._set.splits
         self.captions: dict[str, list[str]] = self._set.captions
+        self.categories: dict[str, list[str]] = self._set.categories
 
     @property
     def description(self) -> Description:
@@ -74,6 +79,7 @@ class NsdDataset:
             description=f"betas {layout.VERSIONS[config.betas.value]}; {self._set.note}; "
             f"mask {config.mask}; {self._missing()}",
             simulated=simulated,
+            degrees=layout.DEGREES,
         )
 
     @cached_property
@@ -85,6 +91,22 @@ class NsdDataset:
     def supplied_ncsnr(self) -> NDArray[np.float32] | None:
         """Ncsnr (targets,) that came with the betas; it has seen all trials."""
         return read_ncsnr(self.files.ncsnr, self.space.shapes, self.space.places)
+
+    @property
+    def planted_files(self) -> Mapping[str, Path]:
+        """Files of a simulation's planted truth by name; empty for recordings."""
+        return self.files.planted
+
+    @cached_property
+    def grid(self) -> Grid | None:
+        """Shape and affine of the volume; None on a surface, or where no file has them."""
+        if self.config.space.value not in layout.VOLUMES:
+            return None
+        labels = [path for label in self.files.labels.values() for path in label.parts]
+        masks = [self.files.mask_file] if self.files.mask_file else []
+        betas = [paths[0] for paths in self.files.sessions.values()]
+        files = [*labels, *self.files.cortex, *masks, *self.files.ncsnr, *betas]
+        return grid_of(files, self.space.shapes[0])
 
     @cached_property
     def images(self) -> pd.DataFrame:

@@ -22,9 +22,10 @@ from neuroattn.data.nsd import layout
 from neuroattn.data.nsd.files import NsdFiles
 from neuroattn.data.nsd.simulated import simulated_sources, simulated_splits
 from neuroattn.data.nsd.stimuli import (
-    JoinedPictures,
+    SyntheticPictures,
     check_shared,
     read_captions,
+    read_categories,
     read_stim_info,
     source_of,
 )
@@ -49,6 +50,7 @@ class TrialSet:
     splits: Splits = field(default_factory=dict)
     sources: Mapping[int, str] = field(default_factory=dict)
     captions: dict[str, list[str]] = field(default_factory=dict)
+    categories: dict[str, list[str]] = field(default_factory=dict)
     rows: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
     note: str = ""
 
@@ -85,6 +87,7 @@ def _core(files: NsdFiles, found: Mapping[int, int]) -> TrialSet:
         check_shared(info, design.shared, files.stim_info)
     shown = np.unique(trials["image"].to_numpy(dtype=np.int64))
     captions = read_captions(files.captions, info, shown) if info else {}
+    categories = read_categories(files.instances, info, shown) if info else {}
     stated = int(behaviour["session"].max()) if behaviour is not None else max(found)
     note = f"{len(found)} of {stated} sessions" if len(found) < stated else f"{stated} sessions"
     note += "" if files.behaviour else ", not compared with the behaviour"
@@ -93,7 +96,7 @@ def _core(files: NsdFiles, found: Mapping[int, int]) -> TrialSet:
     splits |= simulated_splits(files.truth, stimuli.ids)
     sources = {image: source_of(info, image) for image in shown.tolist()}
     sources |= simulated_sources(files.truth)
-    return TrialSet(trials, stimuli, splits, sources, captions, note=note)
+    return TrialSet(trials, stimuli, splits, sources, captions, categories, note=note)
 
 
 def _shared_splits(shown: NDArray[np.int64], tests: Mapping[str, NDArray[np.int64]]) -> Splits:
@@ -119,11 +122,11 @@ def _check_subject(design: designs.Design, files: NsdFiles) -> None:
 
 
 def _check_pictures(trials: pd.DataFrame, stimuli: Stimuli, path: Path) -> None:
-    highest = int(trials["image"].max())
-    if highest >= len(stimuli.ids):
+    highest, last = int(trials["image"].max()), int(stimuli.ids.max(initial=-1))
+    if highest > last:
         raise DataError(
             "images were shown of which there is no picture", file=path,
-            expected=f"{highest + 1} pictures at least", found=f"{len(stimuli.ids)}",
+            expected=f"pictures up to {highest}, counted from 0", found=f"up to {last}",
             fix="fetch the stimuli again, in full",
         )  # fmt: skip
 
@@ -133,11 +136,16 @@ def _synthetic(files: NsdFiles, count: int) -> TrialSet:
     order = content.get("masterordering", np.zeros(0)).reshape(-1).astype(np.int64)
     if len(order) != count or order.min(initial=1) < layout.FIRST_ID:
         raise _misfit(files, f"{count} trials from 1 in masterordering", f"{len(order)} trials")
-    image = order - layout.FIRST_ID
-    stimuli = JoinedPictures(files.stimuli)
+    number = layout.subject_number(files.subject) or 1
+    shared, own = files.stimuli
+    stimuli = SyntheticPictures(shared, own, number)
+    image = stimuli.image_of(order - layout.FIRST_ID)
     trials = _table(files.subject, image, pd.array([pd.NA] * count, dtype="Int64"))
     _check_pictures(trials, stimuli, files.stimuli[0])
-    note = "NSD-synthetic; image ids count its own pictures, those made for the subject last"
+    note = (
+        "NSD-synthetic; image ids count its own pictures, those made for the subject last; "
+        "pictures cut to the field of the scenes and given in their values"
+    )
     return TrialSet(trials, stimuli, note=note)
 
 
@@ -166,16 +174,22 @@ def _imagery(prefix: str, files: NsdFiles, count: int) -> TrialSet:
     trials = _table(files.subject, np.array(image), pd.array(number, dtype="Int64"))
     stimuli = PictureFiles({ids[target]: pictures[target] for target in pictures}, files.root)
     note = (
-        f"NSD-imagery, runs {', '.join(runs)}; betas of a run are taken in the order of "
-        "its trials, which the files do not state"
+        f"NSD-imagery, runs {', '.join(runs)}; betas of a run in the order of its trials; "
+        "attention trials have two betas each, and are left out, as is set C"
     )
     return TrialSet(trials, stimuli, rows={1: rows}, note=note)
 
 
 def _imagined(tables: Mapping[str, pd.DataFrame], files: NsdFiles) -> dict[tuple[str, str], Path]:
-    """(set, condition) -> the picture that its vision run shows."""
+    """(set, condition) -> its picture: by the lists of pairs, else what its vision run shows."""
     by_name = {path.name: path for path in reversed(files.stimuli)}
-    pictures: dict[tuple[str, str], Path] = {}
+    pictures = {
+        (letter, cue): by_name[target]
+        for letter, path in files.pairs.items()
+        if letter in _KEPT_SETS
+        for cue, target in designs.read_pairs(path).items()
+        if target in by_name
+    }
     for run, table in tables.items():
         if run[:3] != "vis" or run[3] not in _KEPT_SETS:
             continue
@@ -194,7 +208,7 @@ def _imagined(tables: Mapping[str, pd.DataFrame], files: NsdFiles) -> dict[tuple
     absent = sorted(shown - set(pictures))
     if absent:
         raise _misfit(files, "a picture for each condition of the vision runs", f"none of {absent}")
-    return pictures
+    return {target: pictures[target] for target in shown}
 
 
 def _table(

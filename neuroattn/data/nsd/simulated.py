@@ -1,7 +1,7 @@
 """What a simulation in the form of NSD adds: sources of its scenes, and splits by exemplar.
 
 Only what says which pictures belong together is read here. The planted parameters beside it
-are for tests, and no reader opens them.
+are for scoring and for tests: `prepare` keeps a copy, and no fit reads them but the oracle's.
 """
 
 from __future__ import annotations

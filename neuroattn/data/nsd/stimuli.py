@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,33 @@ from numpy.typing import NDArray
 
 from neuroattn.core.errors import DataError
 from neuroattn.data.files import read_json_input
+from neuroattn.data.json_items import json_items
 from neuroattn.data.nsd import layout
 from neuroattn.data.stimuli import Hdf5Pictures
 
 _INSIDE = 0.5
 
 
-class JoinedPictures:
-    """Several arrays of pictures, numbered one after the other; see `data.dataset.Stimuli`."""
+class SyntheticPictures:
+    """The pictures of NSD-synthetic: those for all, then those made for each subject in turn.
 
-    def __init__(self, paths: tuple[Path, ...]) -> None:
-        self._arrays = [Hdf5Pictures(path, layout.STIMULI_KEY) for path in paths]
-        self._starts = np.cumsum([0, *(array.count for array in self._arrays)])
-        self.ids: NDArray[np.int64] = np.arange(self._starts[-1], dtype=np.int64)
+    They are given as those of the main experiment were: the middle square of the display, which
+    those filled, and the values that a common screen would be sent. The files hold the light
+    that was shown, and the main experiment showed the square of its values, so it is undone
+    here (Gifford et al. 2026, Nat Commun, Methods; NSD data manual). See `data.dataset.Stimuli`.
+    """
+
+    def __init__(self, shared: Path, own: Path, subject: int) -> None:
+        self._shared, self._own = (Hdf5Pictures(path, layout.STIMULI_KEY) for path in (shared, own))
+        # Those of other subjects have numbers too, so that one number is one picture.
+        self._first = self._shared.count + (subject - 1) * self._own.count
+        own_ids = self._first + np.arange(self._own.count)
+        self.ids: NDArray[np.int64] = np.concatenate([self._shared.ids, own_ids]).astype(np.int64)
+
+    def image_of(self, place: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Image ids of places among the pictures for all and then those for the subject."""
+        shift = self._first - self._shared.count
+        return np.asarray(np.where(place < self._shared.count, place, place + shift))
 
     def file(self, image: int) -> str:
         """File and place in it."""
@@ -35,19 +50,40 @@ class JoinedPictures:
         return f"{array.path.name}:{array.file(place)}"
 
     def read(self, image: int) -> NDArray[np.uint8]:
-        """The picture: (height, width, 3)."""
+        """The picture in the field of the main experiment's: (side, side, 3)."""
         array, place = self._find(image)
-        return array.read(place)
+        return as_sent(middle_square(array.read(place)))
 
     def digest(self, image: int) -> str:
-        """SHA-256 of the picture's values in C order."""
-        array, place = self._find(image)
-        return array.digest(place)
+        """SHA-256 of the values that `read` returns, in C order."""
+        return hashlib.sha256(self.read(image).tobytes()).hexdigest()
+
+    def read_with_digest(self, image: int) -> tuple[NDArray[np.uint8], str]:
+        """The picture and the digest of its values, from one reading."""
+        picture = self.read(image)
+        return picture, hashlib.sha256(picture.tobytes()).hexdigest()
 
     def _find(self, image: int) -> tuple[Hdf5Pictures, int]:
-        part = int(np.searchsorted(self._starts, image, side="right")) - 1
-        part = min(max(part, 0), len(self._arrays) - 1)  # the array's own error names the range
-        return self._arrays[part], image - int(self._starts[part])
+        if image < self._shared.count:
+            return self._shared, image
+        return self._own, image - self._first  # the array's own error names the range
+
+
+def middle_square(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The largest square in the middle of a picture (height, width, 3)."""
+    side = min(picture.shape[:2])
+    top, left = ((size - side) // 2 for size in picture.shape[:2])
+    return np.ascontiguousarray(picture[top : top + side, left : left + side])
+
+
+def as_sent(light: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Values whose square is the light that was shown; both in 0 to 255."""
+    return np.asarray(np.rint(np.sqrt(light / 255) * 255), dtype=np.uint8)
+
+
+def as_light(sent: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The light that values give when their square is shown: `as_sent` undone."""
+    return np.asarray(np.rint((sent / 255) ** 2 * 255), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -154,19 +190,49 @@ def read_captions(
 def read_categories(
     paths: Mapping[str, Path], info: StimInfo, images: NDArray[np.int64]
 ) -> dict[str, list[str]]:
-    """COCO categories by image id as text, of objects at least half of whose box was shown."""
+    """COCO categories by image id as text, of objects at least half of whose box was shown.
+
+    Of the files, 450 MB of mostly outlines, only the boxes of these images are kept.
+    """
     wanted = _photographs(info, images)
     found: dict[str, set[str]] = defaultdict(set)
     for split, path in paths.items():
-        content = _content(path)
-        names = {row["id"]: row["name"] for row in content["categories"]}
-        sizes = {row["id"]: (row["width"], row["height"]) for row in content["images"]}
-        for row in content["annotations"]:
-            for image in wanted.get((split, row["image_id"]), ()):
-                crop = info[image].crop
-                if _share_shown(row["bbox"], sizes[row["image_id"]], crop) >= _INSIDE:
-                    found[str(image)].add(names[row["category_id"]])
+        names, sizes, boxes = _boxes(path, {coco for part, coco in wanted if part == split})
+        for photograph, category, box in boxes:
+            for image in wanted[split, photograph]:
+                if _share_shown(box, sizes[photograph], info[image].crop) >= _INSIDE:
+                    found[str(image)].add(names[category])
     return {image: sorted(found[image]) for image in sorted(found, key=int)}
+
+
+_Boxes = list[tuple[int, int, list[float]]]
+
+
+def _boxes(
+    path: Path, wanted: Set[int]
+) -> tuple[dict[int, str], dict[int, tuple[int, int]], _Boxes]:
+    """Names of categories, sizes of photographs, (photograph, category, box) of each object."""
+    names: dict[int, str] = {}
+    sizes: dict[int, tuple[int, int]] = {}
+    boxes: _Boxes = []
+    try:
+        for key, row in json_items(path):
+            if key == "categories":
+                names[row["id"]] = str(row["name"])
+            elif key == "images" and row["id"] in wanted:
+                sizes[row["id"]] = (row["width"], row["height"])
+            elif key == "annotations" and row["image_id"] in wanted:
+                x, y, width, height = map(float, row["bbox"])
+                boxes.append((row["image_id"], row["category_id"], [x, y, width, height]))
+        for photograph, category, _ in boxes:
+            _ = sizes[photograph], names[category]  # absent ones are refused here
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            "these are no COCO instances", file=path,
+            expected="images, annotations and categories that name one another", found=error,
+            fix="fetch annotations_trainval2017 again",
+        ) from error  # fmt: skip
+    return names, sizes, boxes
 
 
 def _share_shown(box: list[float], size: tuple[int, int], crop: tuple[float, ...]) -> float:

@@ -7,8 +7,6 @@ test responses: they are in ``truth/``.
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroattn.data.nsd import layout
+from neuroattn.data.simulate.image_files import png
 from neuroattn.data.simulate.noise import Repeats
 from neuroattn.data.simulate.plan import TRIALS, Plan
 from neuroattn.data.simulate.rois import label_names
@@ -27,7 +26,6 @@ FOLDER: Final = "algonauts2023"
 CLASSES: Final = (
     "prf-visualrois", "floc-bodies", "floc-faces", "floc-places", "floc-words", "streams",
 )  # fmt: skip
-_UP: Final = 2  # PNG's number of that filter
 
 
 def split_images(plan: Plan, subject: int, last_sessions: int) -> tuple[Ids, Ids]:
@@ -76,25 +74,6 @@ def _write_images(root: Path, folder: Path, prefix: str, images: Ids) -> None:
         for number, image in enumerate(images.tolist(), start=1):
             name = f"{prefix}-{number:04d}_nsd-{image:05d}.png"
             (folder / name).write_bytes(png(brick[image]))
-
-
-def png(picture: NDArray[np.uint8]) -> bytes:
-    """A picture (height, width, 3) as PNG, each row as its difference from the one above.
-
-    Rows of an enlarged scene repeat, so this is ten times as fast as trying every filter.
-    """
-    height, width, _ = picture.shape
-    rows = picture.reshape(height, -1)
-    filtered = np.full((height, 1 + rows.shape[1]), _UP, dtype=np.uint8)
-    filtered[0, 1:] = rows[0]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes(), 1)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def _save(path: Path, values: NDArray[Any]) -> None:

@@ -15,9 +15,9 @@ from neuroattn.core.seeding import generator
 from neuroattn.data.simulate import exemplars_photographs
 from neuroattn.data.simulate.backgrounds_drawn import DRAWINGS, SIDE
 from neuroattn.data.simulate.drawn import Floats
-from neuroattn.data.simulate.exemplars import GROUPS, even, pool_groups
+from neuroattn.data.simulate.exemplars import GROUPS, counted, even
 from neuroattn.data.simulate.exemplars_photographs import PHOTOGRAPHS, VIEWS
-from neuroattn.data.simulate.scene import PLACES, Pool
+from neuroattn.data.simulate.scene import PLACES
 
 PER_GROUP: Final = 2  # drawn places of a category in each group
 _MEAN, _DEVIATION = 0.48, 0.19
@@ -56,17 +56,8 @@ def backgrounds(place: str, group: int) -> tuple[Background, ...]:
 
 
 def counts() -> pd.DataFrame:
-    """Sources by place and pool: category pool sources exemplars photographs."""
-    rows = []
-    for place in PLACES:
-        for pool in Pool:
-            groups = pool_groups(pool)
-            kept = [one for one in catalogue() if one.place == place and one.group in groups]
-            photographs = {one.source for one in kept if one.photograph}
-            sources = {one.source for one in kept}
-            rows.append((place, pool.value, len(sources), len(kept), len(photographs)))
-    columns = ["category", "pool", "sources", "exemplars", "photographs"]
-    return pd.DataFrame(rows, columns=columns)
+    """Sources and backgrounds by place and pool, see `exemplars.counted`."""
+    return counted(catalogue(), PLACES, lambda one: one.place)
 
 
 @functools.lru_cache(maxsize=256)  # all of them: 130 kB each

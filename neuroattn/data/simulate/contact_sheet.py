@@ -51,6 +51,18 @@ def exemplar_sheet(stamp: Stamp, pool: Pool = Pool.seen, columns: int = 10) -> F
     return _grid(pictures, labels, columns, title, stamp)
 
 
+@themed
+def picture_sheet(
+    pictures: Sequence[Picture],
+    labels: Sequence[str],
+    columns: int,
+    title: tuple[str, str],
+    stamp: Stamp,
+) -> Figure:
+    """Pictures in a grid, each under its label; ``title`` is the title and what is below it."""
+    return _grid(pictures, labels, columns, title, stamp)
+
+
 def _spread(items: Sequence[T], count: int) -> list[T]:
     chosen = np.unique(np.linspace(0, len(items) - 1, count).round().astype(int))
     return [items[index] for index in chosen]

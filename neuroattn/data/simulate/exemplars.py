@@ -8,10 +8,10 @@ kind equally often, so that pools differ in exemplars and not in kinds.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -90,13 +90,39 @@ def exemplars(category: str, group: int) -> tuple[Exemplar, ...]:
     return tuple(one for one in catalogue() if (one.category, one.group) == (category, group))
 
 
+class Drawable(Protocol):
+    """What an exemplar and a background have in common."""
+
+    @property
+    def source(self) -> str:
+        """What it was made from."""
+
+    @property
+    def group(self) -> int:
+        """Number of the group in which all its source's pictures lie."""
+
+    @property
+    def photograph(self) -> bool:
+        """Whether it is one, and not drawn."""
+
+
+Member = TypeVar("Member", bound=Drawable)
+
+
 def counts() -> pd.DataFrame:
-    """Sources and exemplars by category and pool: category pool sources exemplars photographs."""
+    """Sources and exemplars by category and pool, see `counted`."""
+    return counted(catalogue(), CATEGORIES, lambda one: one.category)
+
+
+def counted(
+    members: Sequence[Member], categories: Iterable[str], category_of: Callable[[Member], str]
+) -> pd.DataFrame:
+    """Sizes of a catalogue by category and pool: category pool sources exemplars photographs."""
     rows = []
-    for category in CATEGORIES:
+    for category in categories:
         for pool in Pool:
             groups = pool_groups(pool)
-            kept = [one for one in catalogue() if one.category == category and one.group in groups]
+            kept = [one for one in members if category_of(one) == category and one.group in groups]
             photographs = {one.source for one in kept if one.photograph}
             sources = {one.source for one in kept}
             rows.append((category, pool.value, len(sources), len(kept), len(photographs)))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +25,7 @@ from neuroattn.data.nsd.layout import BETAS_KEY, BETAS_SCALE
 _MATLAB_HEADER: Final = b"MATLAB 5.0 MAT-file, simulated by neuroattn".ljust(116)
 _MGH_DATA_OFFSET: Final = 284  # bytes before the values in an MGH file
 _LEVEL: Final = 1  # of gzip: noise hardly shrinks
+_UP: Final = 2  # PNG's number of the filter by the row above
 
 
 def to_int16(betas: NDArray[np.float32]) -> NDArray[np.int16]:
@@ -54,13 +57,18 @@ def write_mgz(path: Path, values: NDArray[Any]) -> None:
     _write(path, gzip.compress(content, 9, mtime=0) if path.suffix == ".mgz" else content)
 
 
-def write_nifti(path: Path, values: NDArray[Any], affine: NDArray[np.float64]) -> None:
-    """A volume (x, y, z), or betas given as (trials, z, y, x), as gzipped NIfTI."""
+def write_nifti(
+    path: Path, values: NDArray[Any], affine: NDArray[np.float64], step: float = 1.0
+) -> None:
+    """A volume (x, y, z), or betas given as (trials, z, y, x), as gzipped NIfTI.
+
+    ``step`` is what the header says of the fourth axis: in NSD, seconds between volumes.
+    """
     is_betas = values.ndim == 4
     shape = values.shape[::-1] if is_betas else values.shape
     header = nib.Nifti1Image(np.zeros((1, 1, 1), values.dtype), affine).header
     header.set_data_shape(shape)
-    header.set_zooms((*np.abs(np.diag(affine)[:3]), *([4.0] if is_betas else [])))
+    header.set_zooms((*np.abs(np.diag(affine)[:3]), *([step] if is_betas else [])))
     header["vox_offset"] = 352
     header["scl_slope"], header["scl_inter"] = 1, 0
     buffer = io.BytesIO()
@@ -103,6 +111,25 @@ def write_ctab(path: Path, names: dict[int, str]) -> None:
     """Names of labels, a line each: number, space, name; 0 is Unknown."""
     rows = {0: "Unknown"} | names
     _write(path, "".join(f"{number} {name}\n" for number, name in rows.items()).encode())
+
+
+def png(picture: NDArray[np.uint8]) -> bytes:
+    """A picture (height, width, 3) as PNG, each row as its difference from the one above.
+
+    Rows of an enlarged scene repeat, so this is ten times as fast as trying every filter.
+    """
+    height, width, _ = picture.shape
+    rows = picture.reshape(height, -1)
+    filtered = np.full((height, 1 + rows.shape[1]), _UP, dtype=np.uint8)
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes(), 1)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def _write(path: Path, content: bytes) -> None:

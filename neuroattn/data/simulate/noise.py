@@ -8,7 +8,8 @@ with variance 1, ``n`` the planted ncsnr (standard deviation of signal over that
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -27,6 +28,9 @@ Ids = NDArray[np.int64]
 NSD_MEDIAN: Final = (0.490, 0.510, 0.431, 0.392, 0.542, 0.439, 0.371, 0.323)
 VERSION: Final = "b3"
 SPACE: Final = "fsaverage"
+#: Standard deviation of the noise over that in b3, by which ncsnr is smaller: NSD's ceilings
+#: rise from b1 to b2 to b3 (Allen et al. 2022, Extended Data Fig. 8); by how much is ours.
+NOISE: Final = {"b1": 1.5, "b2": 1.35, "b3": 1.0}
 #: Levels, and ncsnr over its median there. The median is cited; the spread around it is ours.
 LEVELS: Final = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 SHAPE: Final = (0.25, 0.45, 0.68, 1.0, 1.34, 1.65, 2.0)
@@ -108,8 +112,27 @@ def _lost(cortex: Cortex, seed: int, subject: int) -> Ids:
     return np.sort(np.concatenate([random.permutation(side)[:count] for side in sides]))
 
 
+def session_noise(noise: Noise, seed: int, subject: int, experiment: str) -> Noise:
+    """``noise`` with the drift of the one session of a further experiment."""
+    drift = generator(seed, "drift", subject, experiment)
+    count = len(noise.mean)
+    offset = _OFFSET * noise.spread * drift.normal(size=(1, count))
+    gain = np.exp(_GAIN * drift.normal() + _GAIN_TARGET * drift.normal(size=(1, count)))
+    return replace(
+        noise, offset=offset.astype(np.float32), gain=gain.astype(np.float32), lost=noise.lost[:0]
+    )
+
+
 def session_betas(
-    noise: Noise, cortex: Cortex, signal: Betas, session: int, *, seed: int, subject: int
+    noise: Noise,
+    cortex: Cortex,
+    signal: Betas,
+    session: int,
+    *,
+    seed: int,
+    subject: int,
+    version: str = VERSION,
+    experiment: str = "",
 ) -> Betas:
     """Betas of one session (trials, targets), % signal change; NaN where a vertex was lost.
 
@@ -117,9 +140,12 @@ def session_betas(
     ----------
     signal : (trials, planted) noiseless responses of the trials' images.
     session : from 1.
+    version : a key of `NOISE`; the noise of a better one is part of that of a worse one.
+    experiment : names the noise of another experiment than the main one.
     """
-    random = generator(seed, "noise", subject, session)
-    betas = random.standard_normal((len(signal), len(noise.mean)), dtype=np.float32)
+    stream: tuple[int | str, ...] = ("noise", subject, session)
+    stream += (experiment,) if experiment else ()
+    betas = _noise((len(signal), len(noise.mean)), version, seed, stream)
     planted = cortex.planted
     betas[:, planted] += signal * noise.ncsnr[planted].astype(np.float32)
     scale = noise.gain[session - 1] * noise.spread / np.sqrt(1.0 + noise.ncsnr**2)
@@ -128,6 +154,16 @@ def session_betas(
     if session == _LOST_SESSION:
         betas[:, noise.lost] = np.nan
     return betas
+
+
+def _noise(shape: tuple[int, int], version: str, seed: int, stream: tuple[int | str, ...]) -> Betas:
+    """Noise of a version; variance 1 in b3, and what a worse one adds is its own."""
+    noise = generator(seed, *stream).standard_normal(shape, dtype=np.float32)
+    steps = sorted(NOISE, key=lambda name: NOISE[name])
+    for better, worse in pairwise(steps[: steps.index(version) + 1]):
+        added = generator(seed, *stream, worse).standard_normal(shape, dtype=np.float32)
+        noise += np.float32(np.sqrt(NOISE[worse] ** 2 - NOISE[better] ** 2)) * added
+    return noise
 
 
 class Repeats:

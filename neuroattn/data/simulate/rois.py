@@ -1,8 +1,10 @@
 """The table of planted regions: names, label numbers, positions and where those come from.
 
-Positions are approximate group positions in MNI152, rounded, mirrored to the left; each
-``source`` describes the region. They are good enough to look at and mean nothing more: the
-responses planted there are simulated.
+Positions are in MNI152, right hemisphere, mirrored to the left; each ``source`` describes the
+region. None was read from a table of a publication when this was written: ``approximate`` ones
+are where such regions lie within a centimetre or so, ``recalled`` ones are the seeds of the
+source as we remember them. They are good enough to look at and mean nothing more: the responses
+planted there are simulated. Radii are ours: how far a region may grow to get its vertices.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ class Roi:
     peak : MNI152 of the right hemisphere, mm; none in the retinotopic areas.
     radius : mm along the surface within which its targets are sought.
     general : whether it lies in ``nsdgeneral``.
+    position : how its peak is known: ``formula``, ``approximate`` or ``recalled``.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Roi:
     peak: tuple[float, float, float] | None
     radius: float
     general: bool
+    position: str
     source: str
 
     def peak_in(self, hemisphere: str) -> NDArray[np.float64]:
@@ -71,7 +75,7 @@ _TEMPLATE: Final = "analytic template, synthetic (retinotopy.py)"
 def load_rois() -> tuple[Roi, ...]:
     """All planted regions: the retinotopic areas, then the rows of ``rois.tsv``."""
     early = [
-        Roi(name, VISUAL, number, Kind.early, "field", None, np.inf, True, _TEMPLATE)
+        Roi(name, VISUAL, number, Kind.early, "field", None, np.inf, True, "formula", _TEMPLATE)
         for number, name in enumerate(VISUAL_AREAS, start=1)
     ]
     table = pd.read_csv(Path(__file__).with_name("rois.tsv"), sep="\t")
@@ -88,6 +92,7 @@ def _roi(row: Mapping[Any, Any]) -> Roi:
         peak=(float(row["x"]), float(row["y"]), float(row["z"])),
         radius=float(row["radius"]),
         general=row["general"] == "yes",
+        position=str(row["position"]),
         source=str(row["source"]),
     )
 

@@ -87,31 +87,33 @@ def _row(attributes: Mapping[str, float], names: tuple[str, ...]) -> list[float]
     return [float(attributes.get(name, np.nan)) for name in names]
 
 
-def late_parts(content: Contents) -> tuple[Floats, Floats]:
+def late_parts(content: Contents, base: int | None = None) -> tuple[Floats, Floats]:
     """The two halves of a late signal, over scenes.
 
     Presence (scenes,) has mean 0 and variance 1. Attributes (scenes, attributes) have mean 0
     and variance 1 over the scenes in which they are known, and are 0 in the others, which is
-    why they do not correlate with presence.
+    why they do not correlate with presence. Means and variances are those of the first
+    ``base`` scenes (of all without it), so that others can be put in their units.
     """
     known = np.isfinite(content.attributes)
-    count = np.maximum(known.sum(axis=0), 1)
+    count = np.maximum(known[:base].sum(axis=0), 1)
     filled = np.where(known, content.attributes, 0.0)
-    centred = np.where(known, filled - filled.sum(axis=0) / count, 0.0)
-    spread = np.sqrt((centred**2).sum(axis=0) / count)
-    return standardise(content.presence), centred / np.where(spread > 0, spread, 1.0)
+    centred = np.where(known, filled - filled[:base].sum(axis=0) / count, 0.0)
+    spread = np.sqrt((centred[:base] ** 2).sum(axis=0) / count)
+    return standardise(content.presence, base), centred / np.where(spread > 0, spread, 1.0)
 
 
-def late_signal(content: Contents, weights: Floats) -> Floats:
+def late_signal(content: Contents, weights: Floats, base: int | None = None) -> Floats:
     """Half presence, half weighted attributes: (scenes, targets), mean 0 and variance 1.
 
     Parameters
     ----------
     weights : (attributes, targets).
+    base : number of leading scenes whose means and variances are meant; None for all.
     """
-    presence, attributes = late_parts(content)
-    second = standardise(attributes @ weights)
-    return standardise(np.sqrt(0.5) * presence[:, None] + np.sqrt(0.5) * second)
+    presence, attributes = late_parts(content, base)
+    second = standardise(attributes @ weights, base)
+    return standardise(np.sqrt(0.5) * presence[:, None] + np.sqrt(0.5) * second, base)
 
 
 def fields(x: Floats, y: Floats, width: Floats, side: int) -> NDArray[np.float32]:
@@ -153,16 +155,17 @@ def local_channels(pixels: NDArray[np.uint8], field: NDArray[np.float32]) -> NDA
     return np.concatenate([means[..., :3], contrast[..., None]], axis=2)
 
 
-def early_signal(channels: NDArray[np.float32], weights: Floats) -> Floats:
+def early_signal(channels: NDArray[np.float32], weights: Floats, base: int | None = None) -> Floats:
     """Weighted `CHANNELS`, each standardised over pictures first: (pictures, targets).
 
     Parameters
     ----------
     channels : (pictures, targets, 4).
     weights : (4, targets).
+    base : number of leading pictures whose means and variances are meant; None for all.
     """
-    parts = standardise(channels.astype(np.float64))
-    return standardise(np.einsum("itc,ct->it", parts, weights))
+    parts = standardise(channels.astype(np.float64), base)
+    return standardise(np.einsum("itc,ct->it", parts, weights), base)
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,6 +218,7 @@ def noiseless(
     weights: Weights,
     channels: NDArray[np.float32],
     content: Mapping[str, Contents],
+    base: int | None = None,
 ) -> NDArray[np.float32]:
     """Responses of the planted targets without noise: (images, planted), z-scored over images.
 
@@ -222,17 +226,19 @@ def noiseless(
     ----------
     channels : (images, early targets, 4), early targets in ascending order.
     content : over the same images, by category.
+    base : number of leading images over which they are z-scored, the others being put in
+        their units; None for all.
     """
     roi_of = cortex.roi[cortex.planted]
     signal = np.zeros((len(channels), len(roi_of)), dtype=np.float32)
     early = early_columns(cortex)
-    signal[:, early] = early_signal(channels, weights.rows(CHANNELS, early))
+    signal[:, early] = early_signal(channels, weights.rows(CHANNELS, early), base)
     for index, roi in enumerate(load_rois()):
         columns = np.flatnonzero(roi_of == index)
         if roi.kind is Kind.early or len(columns) == 0:
             continue
         part = content[NETWORK_SIGNAL.get(roi.category, roi.category)]
-        signal[:, columns] = late_signal(part, weights.rows(part.names, columns))
+        signal[:, columns] = late_signal(part, weights.rows(part.names, columns), base)
     return signal
 
 
@@ -241,8 +247,8 @@ def early_columns(cortex: Cortex) -> NDArray[np.int64]:
     return np.flatnonzero(np.isfinite(cortex.width[cortex.planted]))
 
 
-def standardise(values: Floats) -> Floats:
-    """Mean 0 and variance 1 over axis 0; what does not vary becomes 0."""
-    centred = values - values.mean(axis=0)
-    spread = values.std(axis=0)
+def standardise(values: Floats, base: int | None = None) -> Floats:
+    """Mean 0 and variance 1 over axis 0, of its first ``base`` rows; what does not vary is 0."""
+    centred = values - values[:base].mean(axis=0)
+    spread = values[:base].std(axis=0)
     return np.asarray(centred / np.where(spread > 1e-12, spread, 1.0))

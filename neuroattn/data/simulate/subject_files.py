@@ -27,7 +27,7 @@ from neuroattn.data.simulate.image_files import (
     write_mgz,
     write_nifti,
 )
-from neuroattn.data.simulate.noise import VERSION, Noise, Repeats, session_betas
+from neuroattn.data.simulate.noise import VERSION, Noise, Repeats, session_betas, session_noise
 from neuroattn.data.simulate.plan import TRIALS, Plan
 from neuroattn.data.simulate.rois import label_names
 from neuroattn.data.simulate.sizes import Size
@@ -93,6 +93,35 @@ def plan_spaces(
 
 
 @dataclass(frozen=True, eq=False)
+class Measured:
+    """What the betas that were written say of the planted signal.
+
+    Parameters
+    ----------
+    repeats : sums over the repeats of the best version.
+    ncsnr : (targets,) estimated, by version.
+    """
+
+    repeats: Repeats
+    ncsnr: dict[str, Betas]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Which of the subject's files of betas: preparation, session (from 1) and experiment."""
+
+    version: str
+    session: int = 1
+    trial_set: str = layout.CORE
+
+    @property
+    def stream(self) -> tuple[str | int, ...]:
+        """Names of the random stream of what only these files hold."""
+        extra = () if self.trial_set == layout.CORE else (self.trial_set,)
+        return (self.session, *extra, *(() if self.version == VERSION else (self.version,)))
+
+
+@dataclass(frozen=True, eq=False)
 class SubjectFiles:
     """Writes every file of one subject below ``root``."""
 
@@ -102,8 +131,8 @@ class SubjectFiles:
     size: Size
     seed: int
 
-    def write(self, bar: Progress) -> Repeats:
-        """Write them; returns the sums over repeats. ``bar`` counts sessions."""
+    def write(self, bar: Progress) -> Measured:
+        """Write those of the main experiment. ``bar`` counts sessions of every version."""
         path = layout.responses(self.root, self.subject.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         table = behaviour(self.plan, self.subject.number, self.seed)
@@ -115,11 +144,14 @@ class SubjectFiles:
         for number, side in enumerate(layout.HEMISPHERES):
             nearest = self.subject.native[number].to_fsaverage + layout.FIRST_ID
             write_mgz(layout.to_fsaverage(self.root, self.subject.name, side), nearest)
-        repeats = self._write_sessions(bar)
-        self._write_ncsnr(repeats.ncsnr())
-        return repeats
+        ncsnr = {}
+        for version in self.size.versions:  # the best comes last; sums of one are held at a time
+            repeats = self._write_sessions(version, bar)
+            ncsnr[version] = repeats.ncsnr()
+            self._write_ncsnr(version, ncsnr[version])
+        return Measured(repeats, ncsnr)
 
-    def _write_sessions(self, bar: Progress) -> Repeats:
+    def _write_sessions(self, version: str, bar: Progress) -> Repeats:
         subject, number = self.subject, self.subject.number
         shown = self.plan.shown(number)
         rows = np.searchsorted(subject.images, shown)
@@ -127,56 +159,79 @@ class SubjectFiles:
         repeats = Repeats(subject.images, len(subject.cortex.roi))
         for session in range(1, self.plan.sessions[number - 1] + 1):
             part = slice((session - 1) * TRIALS, session * TRIALS)
-            signal = subject.signal[rows[part]]
             betas = session_betas(
-                subject.noise, subject.cortex, signal, session, seed=self.seed, subject=number
-            )
-            self.write_session(betas, session)
+                subject.noise, subject.cortex, subject.signal[rows[part]], session,
+                seed=self.seed, subject=number, version=version,
+            )  # fmt: skip
+            self.write_betas(betas, Where(version, session))
             repeats.add(shown[part], betas, total[part])
             bar.advance()
         return repeats
 
-    def write_session(self, betas: Betas, session: int) -> None:
-        """Write one session's betas (trials, targets), % signal change, in every space."""
+    def write_experiment(self, signal: NDArray[np.float32], trial_set: str) -> None:
+        """Write the one session of a further experiment, in the versions that NSD has of it.
+
+        Parameters
+        ----------
+        signal : (trials, planted) noiseless responses, in the units of the main experiment.
+        """
+        subject = self.subject
+        noise = session_noise(subject.noise, self.seed, subject.number, trial_set)
+        for version in self.size.versions:
+            if version in layout.EXPERIMENT_VERSIONS:
+                betas = session_betas(
+                    noise, subject.cortex, signal, 1, seed=self.seed, subject=subject.number,
+                    version=version, experiment=trial_set,
+                )  # fmt: skip
+                self.write_betas(betas, Where(version, trial_set=trial_set))
+
+    def write_betas(self, betas: Betas, where: Where) -> None:
+        """Write betas (trials, targets), % signal change, in every space that has them."""
         for number, side in enumerate(layout.HEMISPHERES):
             own = self.subject.side(betas, number)
-            write_mgh_betas(self._betas("fsaverage", session, side), own)
+            write_mgh_betas(self._betas("fsaverage", where, side), own)
             if self.size.all_formats:
                 native = self.subject.native[number].carry(own, 0.0)
                 extra = self.subject.native[number].source < 0
-                stream = (self.seed, "native noise", self.subject.number, session, side)
-                noise = generator(*stream).standard_normal((len(betas), int(extra.sum())))
+                random = generator(
+                    self.seed, "native noise", self.subject.number, *where.stream, side
+                )
+                noise = random.standard_normal((len(betas), int(extra.sum())))
                 native[:, extra] = _EXTRA_SPREAD * noise
-                write_hdf5_betas(self._betas("nativesurface", session, side), to_int16(native))
+                write_hdf5_betas(self._betas("nativesurface", where, side), to_int16(native))
         for space, volume in self.subject.volumes.items():
-            self._write_volume(space, volume, betas, session)
+            if where.version in layout.VERSIONS_IN[space]:
+                self._write_volume(space, volume, betas, where)
 
-    def _write_volume(self, space: str, volume: Volume, betas: Betas, session: int) -> None:
+    def _write_volume(self, space: str, volume: Volume, betas: Betas, where: Where) -> None:
         values = to_int16(betas[:, volume.targets])
         places, shape = volume.voxels[:, ::-1], volume.shape[::-1]
-        write_hdf5_betas(self._betas(space, session, kind="hdf5"), values, shape, places)
+        write_hdf5_betas(self._betas(space, where, kind="hdf5"), values, shape, places)
         dense = np.zeros((len(values), *shape), dtype=np.int16)
         dense[:, places[:, 0], places[:, 1], places[:, 2]] = values
-        write_nifti(self._betas(space, session, kind="nifti"), dense, volume.affine)
+        path = self._betas(space, where, kind="nifti")
+        write_nifti(path, dense, volume.affine, layout.TR_SECONDS[space])
 
     def _betas(
-        self, space: str, session: int, side: str | None = None, kind: str | None = None
+        self, space: str, where: Where, side: str | None = None, kind: str | None = None
     ) -> Path:
         return layout.betas(
-            self.root, self.subject.name, space, VERSION, session, hemisphere=side, format=kind
-        )
+            self.root, self.subject.name, space, where.version, where.session,
+            hemisphere=side, format=kind, trial_set=where.trial_set,
+        )  # fmt: skip
 
-    def _write_ncsnr(self, ncsnr: Betas) -> None:
+    def _write_ncsnr(self, version: str, ncsnr: Betas) -> None:
         name = self.subject.name
         for number, side in enumerate(layout.HEMISPHERES):
             own = self.subject.side(ncsnr, number)
-            write_mgz(layout.ncsnr(self.root, name, "fsaverage", VERSION, side), own)
+            write_mgz(layout.ncsnr(self.root, name, "fsaverage", version, side), own)
             if self.size.all_formats:
                 native = self.subject.native[number].carry(own, 0.0)
-                write_mgz(layout.ncsnr(self.root, name, "nativesurface", VERSION, side), native)
+                write_mgz(layout.ncsnr(self.root, name, "nativesurface", version, side), native)
         for space, volume in self.subject.volumes.items():
-            path = layout.ncsnr(self.root, name, space, VERSION)
-            write_nifti(path, volume.fill(ncsnr, np.nan), volume.affine)
+            if version in layout.VERSIONS_IN[space]:
+                path = layout.ncsnr(self.root, name, space, version)
+                write_nifti(path, volume.fill(ncsnr, np.nan), volume.affine)
 
     def _write_labels(self, collection: str) -> None:
         """Label files on the native surface and in volumes; group atlases on fsaverage too."""

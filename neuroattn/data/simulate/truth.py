@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from neuroattn.core.atomic import write_json
 from neuroattn.core.tables import write_tsv
 from neuroattn.data.simulate.gallery import Gallery
-from neuroattn.data.simulate.noise import Repeats, ceiling
+from neuroattn.data.simulate.noise import NOISE, Repeats, ceiling
 from neuroattn.data.simulate.plan import Plan
 from neuroattn.data.simulate.rois import Roi, load_rois
 from neuroattn.data.simulate.rules import (
@@ -24,7 +25,7 @@ from neuroattn.data.simulate.rules import (
     contents,
 )
 from neuroattn.data.simulate.scene import ATTRIBUTES, PLACE_ATTRIBUTES
-from neuroattn.data.simulate.subject_files import Subject
+from neuroattn.data.simulate.subject_files import Measured, Subject
 
 FOLDER: Final = "truth"
 MASKS: Final = "masks.h5"
@@ -105,23 +106,34 @@ def _roi_row(roi: Roi) -> dict[str, Any]:
     return {"name": roi.name, "collection": roi.collection, "label": roi.label,
             "kind": roi.kind.value, "category": roi.category, "x": x, "y": y, "z": z,
             "radius": roi.radius if np.isfinite(roi.radius) else np.nan,
-            "source": roi.source}  # fmt: skip
+            "position": roi.position, "source": roi.source}  # fmt: skip
 
 
 def write_subject_truth(
-    folder: Path, subject: Subject, plan: Plan, repeats: Repeats
+    folder: Path,
+    subject: Subject,
+    plan: Plan,
+    measured: Measured,
+    experiments: Mapping[str, NDArray[np.float32]],
 ) -> dict[str, float]:
-    """``targets.tsv`` and ``truth.h5`` of one subject; returns a summary of its ceiling."""
+    """``targets.tsv`` and ``truth.h5`` of one subject; returns a summary of its ceiling.
+
+    Parameters
+    ----------
+    experiments : name -> (trials, planted) noiseless responses of a further experiment.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     planted, noise = subject.cortex.planted, subject.noise
-    oracle = oracle_scores(subject, plan, repeats)
-    table = _target_table(subject, repeats.ncsnr())
+    *_, best = measured.ncsnr
+    ncsnr = noise.ncsnr / NOISE[best]
+    oracle = oracle_scores(subject, plan, measured.repeats)
+    table = _target_table(subject, ncsnr, measured.ncsnr[best])
     table.loc[planted, "oracle_r"] = oracle
     write_tsv(folder / "targets.tsv", table.round(_DIGITS))
     with h5py.File(folder / "truth.h5", "w", libver="latest") as file:
         for name, values in (
             ("image", subject.images), ("noiseless", subject.signal), ("planted", planted),
-            ("weights", subject.weights.values), ("ncsnr", noise.ncsnr), ("mean", noise.mean),
+            ("weights", subject.weights.values), ("ncsnr", ncsnr), ("mean", noise.mean),
             ("spread", noise.spread), ("offset", noise.offset), ("gain", noise.gain),
             ("lost", noise.lost), ("oracle_r", oracle),
         ):  # fmt: skip
@@ -134,8 +146,14 @@ def write_subject_truth(
                 file.create_dataset(
                     f"{space}/{part}", data=getattr(volume, part), track_times=False
                 )
+        for version, estimated in measured.ncsnr.items():
+            group = file.create_group(f"versions/{version}")
+            group.create_dataset("ncsnr", data=noise.ncsnr / NOISE[version], track_times=False)
+            group.create_dataset("ncsnr_estimated", data=estimated, track_times=False)
+        for name, signal in experiments.items():
+            file.create_dataset(f"{name}/noiseless", data=signal, track_times=False)
     return {"oracle_r": float(np.mean(oracle)), "planted": len(planted),
-            "median_ncsnr": float(np.median(noise.ncsnr[planted]))}  # fmt: skip
+            "median_ncsnr": float(np.median(ncsnr[planted]))}  # fmt: skip
 
 
 def oracle_scores(subject: Subject, plan: Plan, repeats: Repeats) -> NDArray[np.float64]:
@@ -151,14 +169,16 @@ def oracle_scores(subject: Subject, plan: Plan, repeats: Repeats) -> NDArray[np.
     return np.asarray((measured * truth).sum(axis=0) / np.where(norm > 0, norm, 1.0))
 
 
-def _target_table(subject: Subject, estimated: NDArray[np.float32]) -> pd.DataFrame:
-    cortex, noise = subject.cortex, subject.noise
+def _target_table(
+    subject: Subject, ncsnr: NDArray[np.float64], estimated: NDArray[np.float32]
+) -> pd.DataFrame:
+    cortex = subject.cortex
     targets = np.arange(len(cortex.roi))
     names = np.array([*(roi.name for roi in load_rois()), _NULL])
     kinds = np.array([*(roi.kind.value for roi in load_rois()), _NULL])
     return pd.DataFrame({
         "target": targets, "hemisphere": cortex.hemisphere(targets),
         "vertex": cortex.vertex(targets), "roi": names[cortex.roi], "kind": kinds[cortex.roi],
-        "x": cortex.x, "y": cortex.y, "width": cortex.width, "ncsnr": noise.ncsnr,
-        "ncsnr_estimated": estimated, "ceiling_r": ceiling(noise.ncsnr, 3), "oracle_r": np.nan,
+        "x": cortex.x, "y": cortex.y, "width": cortex.width, "ncsnr": ncsnr,
+        "ncsnr_estimated": estimated, "ceiling_r": ceiling(ncsnr, 3), "oracle_r": np.nan,
     })  # fmt: skip

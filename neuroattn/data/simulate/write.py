@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,10 +26,11 @@ from neuroattn.core.atomic import (
 )
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.progress import Progress
-from neuroattn.data.folders import is_there, publish
+from neuroattn.data.folders import is_there, publish, target_folder
 from neuroattn.data.nsd import layout
 from neuroattn.data.simulate import rules, truth
 from neuroattn.data.simulate.algonauts_files import write_algonauts
+from neuroattn.data.simulate.beside import Beside
 from neuroattn.data.simulate.coco import (
     plan_photographs,
     stimulus_table,
@@ -37,16 +39,17 @@ from neuroattn.data.simulate.coco import (
 )
 from neuroattn.data.simulate.compose import Layout, compose
 from neuroattn.data.simulate.cortex import Cortex, plan_cortex
+from neuroattn.data.simulate.experiments import Core, core
 from neuroattn.data.simulate.gallery import Compose, Gallery, build_gallery, plan_catalogue
 from neuroattn.data.simulate.image_files import write_matlab
-from neuroattn.data.simulate.noise import NSD_MEDIAN, SPACE, VERSION, plan_noise
+from neuroattn.data.simulate.noise import NOISE, NSD_MEDIAN, SPACE, VERSION, plan_noise
 from neuroattn.data.simulate.plan import SUBJECTS, Plan, expdesign, plan_experiment
 from neuroattn.data.simulate.readme import readme
 from neuroattn.data.simulate.scene import Pool, Scene
-from neuroattn.data.simulate.sizes import Size, deviations, size_named
+from neuroattn.data.simulate.sizes import Size, deviations, size_named, with_choices
 from neuroattn.data.simulate.subject_files import Subject, SubjectFiles, plan_spaces
 
-VERSION_NUMBER: Final = 1
+VERSION_NUMBER: Final = 2
 
 
 def simulate(
@@ -55,6 +58,8 @@ def simulate(
     *,
     seed: int = 0,
     subjects: int = 1,
+    versions: Sequence[str] | None = None,
+    experiments: Sequence[str] | None = None,
 ) -> Path:
     """Write the dataset to ``folder`` and return it; one that is already there is kept.
 
@@ -62,15 +67,19 @@ def simulate(
     ----------
     size : ``tiny``, ``demo``, ``nsd_like``, or a `Size`.
     subjects : 1 to 8; the second has other noise, positions and order of vertices.
+    versions : of ``b1``, ``b2``, ``b3``; None for those of the size.
+    experiments : of ``synthetic``, ``imagery``; None for those of the size.
 
     Raises
     ------
-    ConfigError : no such size, or a number of subjects that NSD does not have.
+    ConfigError : no such size, version or experiment, or a number of subjects that NSD does
+        not have.
     StorageError : something else is in the folder, or it cannot be written.
     """
     chosen = size_named(size) if isinstance(size, str) else size
+    chosen = with_choices(chosen, versions, experiments)
     made = _parameters(chosen, seed, subjects)
-    target = Path(folder).expanduser().absolute()
+    target = target_folder(folder)
     if is_there(target, made, _recorded):
         return target
     ensure_folder(target.parent)
@@ -91,7 +100,9 @@ def _parameters(size: Size, seed: int, subjects: int) -> dict[str, Any]:
             "NSD has no such number of subjects", expected=f"1 to {SUBJECTS}", found=subjects,
             fix="set --subjects to one of them",
         )  # fmt: skip
-    return {"version": VERSION_NUMBER, "size": asdict(size), "seed": seed, "subjects": subjects}
+    named = {key: list(part) if isinstance(part, tuple) else part
+             for key, part in asdict(size).items()}  # fmt: skip
+    return {"version": VERSION_NUMBER, "size": named, "seed": seed, "subjects": subjects}
 
 
 def _recorded(folder: Path) -> Any:
@@ -107,12 +118,14 @@ def _write(root: Path, made: dict[str, Any], size: Size) -> None:
     folder = root / truth.FOLDER
     truth.write_scenes(folder, gallery, maker.plan)
     truth.write_rules(folder, gallery)
+    beside = Beside(root, size, made["seed"], maker.compose)
+    beside.write_shared(folder, gallery, maker.plan)
     summary = {}
-    with Progress("sessions", sum(maker.plan.sessions)) as bar:
+    with Progress("sessions", sum(maker.plan.sessions) * len(size.versions)) as bar:
         for number in range(1, made["subjects"] + 1):
-            subject = maker.plan_subject(gallery, number)
-            summary[subject.name] = maker.write_subject(subject, bar)
-    description = _description(made, gallery, maker.plan, summary)
+            subject, seen = maker.plan_subject(gallery, number)
+            summary[subject.name] = maker.write_subject(subject, seen, beside, bar)
+    description = _description(made, size, gallery, maker.plan, summary)
     write_json(layout.simulated(root), description)
     write_text(root / "README.md", readme(description))
 
@@ -125,6 +138,11 @@ class _Maker:
     size: Size
     seed: int
     plan: Plan
+
+    @cached_property
+    def compose(self) -> Compose:
+        """What composes a scene by its number."""
+        return composer(self.seed, self.size.side)
 
     @cached_property
     def cortices(self) -> list[Cortex]:
@@ -140,7 +158,7 @@ class _Maker:
         masks.parent.mkdir()
         with Progress("scenes", len(np.unique(catalogue.scenes))) as bar:
             gallery = build_gallery(
-                catalogue, composer(self.seed, self.size.side),
+                catalogue, self.compose,
                 [_fields(cortex, self.size) for cortex in self.cortices],
                 stimuli=layout.stimuli(self.root), masks=masks, bar=bar,
             )  # fmt: skip
@@ -150,14 +168,12 @@ class _Maker:
         write_annotations(gallery, photographs, self.root, self.size.side)
         return gallery
 
-    def plan_subject(self, gallery: Gallery, number: int) -> Subject:
-        """Everything that is planted for one subject, from 1."""
+    def plan_subject(self, gallery: Gallery, number: int) -> tuple[Subject, Core]:
+        """Everything that is planted for one subject, from 1, and the scenes it is planted in."""
         cortex = self.cortices[number - 1]
         images = np.unique(self.plan.shown(number))
-        rows = gallery.rows(images)
-        content = rules.contents([gallery.scenes[row] for row in rows])
+        seen = core(gallery, number, images, _fields(cortex, self.size))
         weights = rules.plan_weights(cortex, self.seed, number)
-        channels = gallery.channels[number - 1][rows]
         native, volumes = plan_spaces(self.size, cortex, self.seed, number)
         return Subject(
             number=number,
@@ -168,18 +184,21 @@ class _Maker:
             native=native,
             volumes=volumes,
             images=images,
-            signal=rules.noiseless(cortex, weights, channels, content),
-        )
+            signal=rules.noiseless(cortex, weights, seen.channels, seen.content),
+        ), seen
 
-    def write_subject(self, subject: Subject, bar: Progress) -> dict[str, float]:
+    def write_subject(
+        self, subject: Subject, seen: Core, beside: Beside, bar: Progress
+    ) -> dict[str, float]:
         """Write the subject's files and truth; returns a summary of its ceiling."""
         files = SubjectFiles(self.root, subject, self.plan, self.size, self.seed)
-        repeats = files.write(bar)
+        measured = files.write(bar)
         if self.size.all_formats:
             sessions = self.size.algonauts_sessions
-            write_algonauts(self.root, subject, repeats, self.plan, sessions)
+            write_algonauts(self.root, subject, measured.repeats, self.plan, sessions)
+        signals = beside.write_subject(files, seen)
         folder = self.root / truth.FOLDER / subject.name
-        return truth.write_subject_truth(folder, subject, self.plan, repeats)
+        return truth.write_subject_truth(folder, subject, self.plan, measured, signals)
 
 
 def composer(seed: int, side: int) -> Compose:
@@ -199,14 +218,14 @@ def _fields(cortex: Cortex, size: Size) -> Any:
 
 
 def _description(
-    made: dict[str, Any], gallery: Gallery, plan: Plan, summary: dict[str, Any]
+    made: dict[str, Any], size: Size, gallery: Gallery, plan: Plan, summary: dict[str, Any]
 ) -> dict[str, Any]:
     catalogue = gallery.catalogue
     return {
         "label": "simulated responses",
         "simulated": True,
         "parameters": made,
-        "deviations": deviations(Size(**made["size"])),
+        "deviations": deviations(size),
         "counts": {
             "sessions": list(plan.sessions),
             "images": len(catalogue.images),
@@ -218,6 +237,7 @@ def _description(
             "version": layout.VERSIONS[VERSION],
             "space": SPACE,
             "median_in_nsdgeneral": list(NSD_MEDIAN[: made["subjects"]]),
+            "noise_over_that_version": {name: NOISE[name] for name in size.versions},
         },
         "subjects": summary,
     }

@@ -12,6 +12,7 @@ from PIL import Image
 from neuroattn.core.errors import ConfigError, DataError, LeakError, MissingDataError, SecurityError
 from neuroattn.data.algonauts2023 import Algonauts2023Dataset
 from neuroattn.data.algonauts2023_files import HEMISPHERES, leaves
+from neuroattn.data.dataset import open_dataset
 from neuroattn.data.registry import Algonauts2023Config
 from tests.chain import neuroattn
 from tests.nsd_files import picture
@@ -167,5 +168,5 @@ def test_settings_that_lead_nowhere(challenge: Path) -> None:
         Algonauts2023Dataset(Algonauts2023Config())
     with pytest.raises(MissingDataError, match="this subject of the challenge is not there"):
         Algonauts2023Dataset(_config(challenge, subjects=["subj02"]))
-    with pytest.raises(ConfigError, match="exactly one subject"):
-        Algonauts2023Config(subjects=["subj01", "subj02"])
+    with pytest.raises(MissingDataError, match="this subject of the challenge is not there"):
+        open_dataset(_config(challenge, subjects=["subj01", "subj02"]))

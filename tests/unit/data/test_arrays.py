@@ -87,10 +87,12 @@ def test_other_types_are_refused(tiny: Path, values: np.ndarray) -> None:
 def test_pictures_splits_captions_and_sources(tiny: Path) -> None:
     (tiny / "splits.json").write_text(json.dumps({"train": [2, 4], "test": [7, 9]}))
     (tiny / "captions.json").write_text(json.dumps({"7": ["grey"]}))
+    (tiny / "categories.json").write_text(json.dumps({"2": ["cat", "dog"]}))
     (tiny / "images_sources.tsv").write_text("image\tsource\n7\tcat\n")
     dataset = open_tiny(tiny)
     assert dataset.splits == {"dataset": {"train": [2, 4], "test": [7, 9]}}
     assert dataset.captions == {"7": ["grey"]}
+    assert dataset.categories == {"2": ["cat", "dog"]}
     assert dataset.images["source"].tolist() == ["", "", "cat"]
     assert dataset.stimuli.read(7).tolist() == np.full((5, 6, 3), 70).tolist()
 

@@ -6,13 +6,15 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from neuroattn.core.errors import DataError
 from neuroattn.core.tables import TARGETS, TRIALS
 from neuroattn.data.arrays_tables import (
-    read_captions,
     read_description,
     read_sources,
     read_targets,
+    read_texts,
     read_trials,
 )
 
@@ -77,5 +79,11 @@ def test_no_rois_at_all(tmp_path: Path) -> None:
 def test_captions_and_sources(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text(json.dumps({"3": ["a cat", "ein Tier"], "5": []}))
     (tmp_path / "s.tsv").write_text("image\tsource\n3\tcat\n5\tn/a\n")
-    assert read_captions(tmp_path / "c.json", {3, 5})["3"] == ["a cat", "ein Tier"]
+    assert read_texts(tmp_path / "c.json", {3, 5})["3"] == ["a cat", "ein Tier"]
     assert read_sources(tmp_path / "s.tsv", {3, 5}) == {3: "cat", 5: ""}
+    (tmp_path / "c.json").write_text(json.dumps({"3": [""]}))
+    with pytest.raises(DataError, match="the categories have another form"):
+        read_texts(tmp_path / "c.json", {3}, "categories")
+    (tmp_path / "c.json").write_text(json.dumps({"4": ["cat"]}))
+    with pytest.raises(DataError, match="categories of images that do not exist"):
+        read_texts(tmp_path / "c.json", {3}, "categories")

@@ -138,10 +138,12 @@ def test_spans_read_no_chunk_without_need() -> None:
 def test_damage_is_noticed(prepared: Prepared) -> None:
     path = prepared.artefact.folder / "responses.h5"
     content = bytearray(path.read_bytes())
-    content[-5] ^= 1
+    content[content.index(RESPONSES[5].tobytes()) + 3] ^= 1
     path.write_bytes(bytes(content))
-    with pytest.raises(ArtefactError, match=r"responses\.h5"):
-        prepared.responses()
+    np.testing.assert_array_equal(prepared.responses([0, 4]), RESPONSES[[0, 4]])
+    for read in (prepared.responses, lambda: prepared.image_responses([4])):
+        with pytest.raises(ArtefactError, match=r"responses\.h5(.|\n)*row 5 with the checksum"):
+            read()
 
 
 def test_another_stage_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from neuroattn.data.split_semantic import (
     nearest_similarity,
     semantic_groups,
     spherical_kmeans,
+    words_about,
 )
 from neuroattn.data.splits import folds
 
@@ -39,8 +40,11 @@ def data(**more: object) -> SimpleNamespace:
     )
     trials = pd.DataFrame({"image": range(COUNT), "subject": "s", "session": 1})
     return SimpleNamespace(
-        **{"images": images, "trials": trials, "splits": {}, "captions": captions(), **more}
-    )
+        **{
+            "images": images, "trials": trials, "splits": {}, "captions": captions(),
+            "categories": {}, **more,
+        }
+    )  # fmt: skip
 
 
 def test_clusters_find_the_topics() -> None:
@@ -82,6 +86,23 @@ def test_equal_pictures_stay_together_whatever_their_captions() -> None:
         assert np.isin([0, 1], fold.test).sum() in (0, 2)
 
 
+def test_categories_stand_in_where_an_image_has_no_caption() -> None:
+    names = ("train", "dog", "pizza", "surfboard", "baseball")
+    categories = {str(image): [names[image % 5]] for image in range(COUNT)}
+    split = SplitConfig(kind=SplitKind.semantic_clusters, clusters=5, test_fraction=0.4)
+    (fold,) = folds(data(captions={}, categories=categories), split)
+    assert {image % 5 for image in fold.test.tolist()}.isdisjoint((fold.train % 5).tolist())
+    # Captions alone decide where there are any: the names of others change nothing.
+    (told,), (plain,) = folds(data(categories=categories), split), folds(data(), split)
+    np.testing.assert_array_equal(told.test, plain.test)
+    some = captions()
+    some["17"] = []
+    del some["18"]
+    assert words_about(some, categories)["17"] == ["pizza"]
+    assert words_about(some, categories)["18"] == ["surfboard"]
+    assert words_about(some, categories)["19"] == some["19"]
+
+
 def test_what_is_missing_is_named() -> None:
     split = SplitConfig(kind=SplitKind.semantic_clusters, clusters=5)
     some = captions()
@@ -109,5 +130,15 @@ def test_exemplars_hold_out_whole_sources() -> None:
     own = {"exemplars": {"train": [0, 1, 2], "test": [3]}, "other": {"train": [0], "test": [1]}}
     (fold,) = folds(data(images=images, splits=own), SplitConfig(kind=SplitKind.exemplars))
     assert (fold.train.tolist(), fold.test.tolist()) == ([0, 1, 2], [3])
+    only = {str(image): ["zebra" if image // 8 == 3 else "cat"] for image in range(COUNT)}
+    for seed in range(40):  # the only zebras are never all unseen
+        split = SplitConfig(kind=SplitKind.exemplars, seed=seed, test_fraction=0.5)
+        (fold,) = folds(data(images=images, categories=only), split)
+        assert set(range(24, 32)) <= set(fold.train.tolist())
+    (fold,), (plain,) = (
+        folds(data(images=images, **more), SplitConfig(kind=SplitKind.exemplars))
+        for more in ({"categories": {str(image): [f"its {image}"] for image in range(COUNT)}}, {})
+    )
+    np.testing.assert_array_equal(fold.test, plain.test)  # none could be left out
     with pytest.raises(ConfigError, match="from which exemplars"):
         folds(data(), SplitConfig(kind=SplitKind.exemplars))

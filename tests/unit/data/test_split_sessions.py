@@ -57,7 +57,9 @@ def test_the_challenge_keeps_shared_images_of_complete_subjects_only() -> None:
 def prepared(**more: Any) -> SimpleNamespace:
     table = complete()
     images = pd.DataFrame({"image": range(4), "sha256": list("wxyz"), "source": ""})
-    return SimpleNamespace(images=images, trials=table, captions={}, **{"splits": {}, **more})
+    return SimpleNamespace(
+        images=images, trials=table, captions={}, categories={}, **{"splits": {}, **more}
+    )
 
 
 def test_named_kinds_take_the_splits_of_the_dataset() -> None:

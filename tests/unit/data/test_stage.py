@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from neuroattn.core.errors import DataError
 from neuroattn.core.fingerprint import file_digest
+from neuroattn.data.prepared import Prepared
 from neuroattn.data.registry import ArraysConfig
 from neuroattn.data.stage import in_order, run
 
@@ -23,6 +25,7 @@ def test_payload_metrics_and_methods(tiny: Path, tmp_path: Path) -> None:
     artefact = prepare(ArraysConfig(root=str(tiny)), tmp_path / "p" / "a-0")
     assert sorted(artefact.files) == [
         "captions.json",
+        "categories.json",
         "dataset.json",
         "images.tsv",
         "responses.h5",
@@ -50,14 +53,15 @@ def test_payload_metrics_and_methods(tiny: Path, tmp_path: Path) -> None:
     assert described["simulated"] is False
 
 
-def test_responses_are_checksummed_float32(tiny: Path, tmp_path: Path) -> None:
+def test_responses_are_float32_with_a_checksum_of_each_row(tiny: Path, tmp_path: Path) -> None:
     artefact = prepare(ArraysConfig(root=str(tiny)), tmp_path / "p" / "a-0")
     with h5py.File(artefact.path("responses.h5"), "r") as file:
         array = file["responses"]
-        assert array.fletcher32
         assert array.dtype == np.float32
         assert array.attrs["units"] == "spikes"
         np.testing.assert_array_equal(array[:], RESPONSES)
+    with h5py.File(artefact.path("sessions.h5"), "r") as file:
+        assert file["crc32"][:].tolist() == [zlib.crc32(row.tobytes()) for row in RESPONSES]
 
 
 def test_equal_input_gives_equal_bytes_whatever_the_block(tiny: Path, tmp_path: Path) -> None:
@@ -72,9 +76,12 @@ def test_equal_input_gives_equal_bytes_whatever_the_block(tiny: Path, tmp_path: 
 def test_splits_and_captions_keep_shown_images(tiny: Path, tmp_path: Path) -> None:
     (tiny / "splits.json").write_text(json.dumps({"train": [2, 9], "test": [4, 7]}))
     (tiny / "captions.json").write_text(json.dumps({"9": ["never shown"], "4": ["shown"]}))
+    (tiny / "categories.json").write_text(json.dumps({"9": ["never"], "7": ["grey"]}))
     artefact = prepare(ArraysConfig(root=str(tiny), subjects=["01"]), tmp_path / "p" / "a-0")
     assert artefact.json("splits.json") == {"dataset": {"train": [2], "test": [7]}}
     assert artefact.json("captions.json") == {}
+    assert artefact.json("categories.json") == {"7": ["grey"]}
+    assert Prepared(artefact).categories == {"7": ["grey"]}
 
 
 def test_simulated_stands_in_description_and_methods(tiny: Path, tmp_path: Path) -> None:

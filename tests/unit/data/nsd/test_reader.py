@@ -208,6 +208,11 @@ def test_images_and_captions(whole: Nsd) -> None:
     first = int(dataset.images["image"].iloc[0])
     assert dataset.images["source"].iloc[0] == f"coco/{9000 + 7 * first}"
     assert set(dataset.captions) == {str(image) for image in dataset.images["image"]}
+    assert dataset.categories[str(first)] == ["cake"]  # the crop cuts the cat off
+    assert set(dataset.categories) == set(dataset.captions)
+    assert {path.name for path in dataset.files.instances.values()} <= {
+        name.rpartition("/")[2] for name in dataset.files.all()
+    }
 
 
 def test_shared_images_as_splits(small: Callable[..., Nsd]) -> None:

@@ -13,6 +13,7 @@ from scipy.io import savemat
 from neuroattn.core.errors import DataError
 from neuroattn.data.nsd import layout
 from neuroattn.data.nsd.reader import NsdDataset
+from neuroattn.data.nsd.stimuli import as_sent
 from neuroattn.data.registry import NsdConfig, NsdSpace, NsdTrials
 from tests.nsd_files import LABELS, Nsd, betas, picture, write_betas
 
@@ -66,10 +67,34 @@ def test_synthetic(synthetic: tuple[Path, np.ndarray]) -> None:
     np.testing.assert_array_equal(dataset.trials["image"], shown)
     values = np.concatenate([values for _, values in dataset.response_blocks()])
     np.testing.assert_array_equal(values, _expected(shown))
-    assert [int(dataset.stimuli.read(image)[0, 0, 0]) for image in range(8)] == list(range(8))
+    told = [int(dataset.stimuli.read(image)[0, 0, 0]) for image in range(8)]
+    assert told == as_sent(np.arange(8, dtype=np.uint8)).tolist()  # the files hold light
     assert dataset.supplied_ncsnr is None  # that of the scenes says nothing about these
     assert "NSD-synthetic" in dataset.description.description
     assert not dataset.trials.duplicated(["image", "repeat"]).any()
+
+
+def test_subjects_see_their_own_colours(synthetic: tuple[Path, np.ndarray]) -> None:
+    root, shown = synthetic
+    for name in ("subj01", "subj02"):
+        stimuli = layout.synthetic_stimuli(root, name)
+        if not stimuli.exists():
+            stimuli.write_bytes(layout.synthetic_stimuli(root, "subj01").read_bytes())
+        for side in layout.HEMISPHERES:
+            source = layout.betas(
+                root, "subj01", "fsaverage", "b3", 1, hemisphere=side, trial_set="synthetic"
+            )
+            target = Path(str(source).replace("subj01", name))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                target.write_bytes(source.read_bytes())
+    Nsd(root).write_maps("fsaverage", "subj02")
+    config = NsdConfig(
+        root=str(root), space=NsdSpace.fsaverage, trial_set=NsdTrials.synthetic,
+        rois=["prf-visualrois"], subjects=["subj02"],
+    )  # fmt: skip
+    dataset = NsdDataset(config)
+    np.testing.assert_array_equal(dataset.trials["image"], np.where(shown < 5, shown, shown + 3))
 
 
 def test_synthetic_of_another_length(synthetic: tuple[Path, np.ndarray]) -> None:
@@ -133,6 +158,26 @@ def test_imagery(
     ]  # fmt: skip
     _, place = dataset.response_origin(TRIALS)
     assert place == f"trial {rows[runs[1]][0]} of session 1"
+
+
+def test_the_lists_of_pairs_tell_what_a_cue_stands_for(
+    imagery: tuple[Path, dict[str, np.ndarray]],
+) -> None:
+    root, _ = imagery
+    swapped = {"L": "V", "V": "L", "H": "H"}  # against what the tables say
+    rows = np.empty((3, 3), dtype=object)
+    for place, (cue, letter) in enumerate(swapped.items()):
+        rows[place] = [place + 1.0, f"A_{letter}.png", cue]
+    path = layout.imagery_pairs(root, "A")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    savemat(path, {"pair_list": rows})
+    dataset = _open(root, NsdTrials.imagery)
+    assert path in dataset.files.all().values()
+    files = [Path(name).name for name in dataset.images["file"]]
+    assert files == ["A_H.png", "A_V.png", "A_L.png", "B_H.png", "B_L.png", "B_V.png"]
+    path.write_bytes(b"no list")
+    with pytest.raises(DataError, match="list of cues"):
+        _open(root, NsdTrials.imagery)
 
 
 def test_imagery_streams_in_blocks(imagery: tuple[Path, dict[str, np.ndarray]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import h5py
@@ -12,14 +11,14 @@ import pytest
 from neuroattn.core.errors import DataError
 from neuroattn.data.nsd import layout
 from neuroattn.data.nsd.stimuli import (
-    JoinedPictures,
+    SyntheticPictures,
     check_shared,
     read_captions,
     read_categories,
     read_stim_info,
     source_of,
 )
-from tests.nsd_files import STIMULI, Nsd, coco, picture, split
+from tests.nsd_files import STIMULI, Nsd, coco, split
 
 
 def test_photographs_by_id_from_zero(whole: Nsd) -> None:
@@ -81,15 +80,35 @@ def test_annotations_of_another_form(tmp_path: Path, whole: Nsd) -> None:
             read_captions({"val2017": tmp_path / "a.json"}, info, np.array([3]))
 
 
-def test_joined_pictures(tmp_path: Path) -> None:
-    for name, ids in (("a.hdf5", np.arange(3)), ("b.hdf5", np.arange(3, 5))):
-        with h5py.File(tmp_path / name, "w") as file:
-            file["imgBrick"] = picture(ids)
-    pictures = JoinedPictures((tmp_path / "a.hdf5", tmp_path / "b.hdf5"))
-    assert pictures.ids.tolist() == [0, 1, 2, 3, 4]
-    assert [int(pictures.read(image)[0, 0, 0]) for image in pictures.ids] == [0, 1, 2, 3, 4]
-    assert pictures.file(3) == "b.hdf5:imgBrick[0]"
-    assert pictures.digest(4) == hashlib.sha256(picture(np.array([4])).tobytes()).hexdigest()
-    for image in (-1, 5):
-        with pytest.raises(DataError):
-            pictures.read(image)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]", "{", '{"annotations": [{"id": 3}]}', '{"annotations": [7]}', '{"categories": [{}]}',
+        '{"images": [], "annotations": [{"image_id": ID, "category_id": 1, "bbox": [1, 2, 3, 4]}]}',
+    ],
+)  # fmt: skip
+def test_instances_of_another_form(tmp_path: Path, whole: Nsd, text: str) -> None:
+    info = read_stim_info(layout.stim_info(whole.root))
+    photograph = info[3]
+    (tmp_path / "a.json").write_text(text.replace("ID", str(photograph.coco)))
+    with pytest.raises(DataError, match=r"a\.json"):
+        read_categories({photograph.split: tmp_path / "a.json"}, info, np.array([3]))
+
+
+def test_pictures_of_synthetic_fill_the_field_of_the_scenes(tmp_path: Path) -> None:
+    wide = np.zeros((2, 6, 10, 3), dtype=np.uint8)
+    wide[:, :, 2:8] = np.arange(6)[:, None] * 40
+    paths = [tmp_path / "a.hdf5", tmp_path / "b.hdf5"]
+    for path, shift in zip(paths, (0, 9), strict=True):
+        with h5py.File(path, "w") as file:
+            file["imgBrick"] = wide + np.uint8(shift)
+    stimuli = SyntheticPictures(*paths, 3)
+    assert stimuli.ids.tolist() == [0, 1, 6, 7]  # 2 to 5 are those of subjects 1 and 2
+    assert stimuli.image_of(np.array([1, 2, 3])).tolist() == [1, 6, 7]
+    picture = stimuli.read(0)
+    assert picture.shape == (6, 6, 3)
+    assert picture[0, :, 0].tolist() == [0, 101, 143, 175, 202, 226]  # 255 sqrt(value / 255)
+    assert stimuli.digest(0) != stimuli.digest(6)
+    assert stimuli.file(7) == "b.hdf5:imgBrick[1]"
+    with pytest.raises(DataError, match="no picture"):
+        stimuli.read(8)

@@ -24,6 +24,13 @@ POCKET = Size(
     all_formats=True, algonauts_sessions=1,
 )  # fmt: skip
 
+# One session, few vertices, and everything else that a dataset can hold.
+MINI = replace(
+    POCKET, name="mini", sessions=1, shared=50, own=200, unseen=10, vertices=162,
+    algonauts_sessions=0, versions=("b1", "b2", "b3"), experiments=("synthetic", "imagery"),
+)  # fmt: skip
+DISPLAY = (64, 122)  # in place of 714 x 1360 pixels
+
 
 def composer(seed: int, side: int) -> Compose:
     """Stands in for `write.composer`."""

@@ -15,16 +15,18 @@ from PIL import Image
 from scipy.io import loadmat
 
 from neuroattn.cli.main import main
+from neuroattn.core.artefact import Artefact
 from neuroattn.core.errors import ConfigError, StorageError
 from neuroattn.core.fingerprint import file_digest
 from neuroattn.core.tables import read_tsv
 from neuroattn.data.nsd import layout
+from neuroattn.data.prepared import Prepared
 from neuroattn.data.simulate import write
-from neuroattn.data.simulate.algonauts_files import png
 from neuroattn.data.simulate.gallery import enlarge
-from neuroattn.data.simulate.image_files import to_int16
+from neuroattn.data.simulate.image_files import png, to_int16
 from neuroattn.data.simulate.rois import label_names
 from neuroattn.data.volumes import open_image
+from tests.chain import neuroattn
 from tests.unit.data.simulate import plain_scenes
 from tests.unit.data.simulate.plain_scenes import POCKET, plain_scene
 
@@ -435,11 +437,54 @@ def test_the_command_writes_and_prints_the_folder(small, tmp_path, monkeypatch, 
     assert not [name for name in same if name.endswith(made)]  # another seed
 
 
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny` as the command writes it. Read only."""
+    return write.simulate(tmp_path_factory.mktemp("real") / "tiny", "tiny")
+
+
+def prepared(root: Path, out: Path, *words: str) -> Prepared:
+    ran = neuroattn("prepare", "dataset=nsd", f"dataset.root={root}", f"paths.root={out}", *words)
+    assert ran.code == 0, ran.err
+    return Prepared(Artefact(ran.path))
+
+
 @pytest.mark.slow
-def test_tiny_with_real_scenes(tmp_path):
-    root = write.simulate(tmp_path / "tiny", "tiny")
-    betas = fsaverage(root, 2)
+def test_tiny_with_real_scenes(tiny):
+    betas = fsaverage(tiny, 2)
     assert betas.shape == (750, 2 * 10_242)
-    table = read_tsv(root / "truth/subj01/targets.tsv")
+    table = read_tsv(tiny / "truth/subj01/targets.tsv")
     counts = table.groupby(["roi", "hemisphere"])["target"].count()
     assert counts.drop("null").between(29, 40).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trial_set", ["core", "synthetic", "imagery"])
+def test_tiny_at_one_millimetre_through_prepare(tiny, tmp_path, trial_set):
+    data = prepared(tiny, tmp_path, "dataset.space=func1mm", f"dataset.trial_set={trial_set}",
+                    "dataset.store=float32")  # fmt: skip
+    targets, voxels = truth(tiny, "func1mm/targets", "func1mm/voxels")
+    ncsnr = values(layout.ncsnr(tiny, "subj01", "func1mm", "b3"))
+    number = np.ravel_multi_index(tuple(voxels.T), ncsnr.shape, order="F")
+    known = dict(zip(number.tolist(), targets.tolist(), strict=True))
+    target = [known[voxel] for voxel in data.targets["vertex"]]
+    if trial_set == "core":
+        expected = np.concatenate([fsaverage(tiny, session) for session in (1, 2)])[:, target]
+        assert np.abs(data.responses() - expected).max() <= HALF_STEP + 1e-5
+    else:
+        assert len(data.trials) == {"synthetic": 744, "imagery": 192}[trial_set]
+    names = read_tsv(tiny / "truth/subj01/targets.tsv")["roi"].to_numpy()[target]
+    for name, rois in zip(names, data.targets["rois"], strict=True):
+        assert name == "null" or name in rois.split("|")
+
+
+@pytest.mark.slow
+def test_nsd_like_through_prepare(tmp_path):
+    root = write.simulate(tmp_path / "like", "nsd_like")
+    data = prepared(root, tmp_path / "out", "dataset.store=float32")
+    assert len(data.trials) == 30_000
+    assert data.trials["session"].nunique() == 40
+    assert data.trials["image"].value_counts().eq(3).all()
+    assert data.trials["image"].nunique() == 10_000
+    assert {name: len(sides["test"]) for name, sides in data.splits.items()}["shared1000"] == 1000
+    assert len(data.splits["shared515"]["test"]) == 515

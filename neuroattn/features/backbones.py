@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from neuroattn.core.errors import ConfigError
+from neuroattn.features.images import MEAN_COLOUR, centre_square, padded_size
 from neuroattn.features.registry import BackboneConfig, Interpolation, Resize
 from neuroattn.features.store import LayerShape
 from neuroattn.training.registry import Precision
@@ -87,8 +88,9 @@ class Backbone(ABC):
         """Pixels at the size that the network sees; those that have it are left as they are."""
         config = self.config
         return fit_pixels(
-            pixels.to(self.device), config.image_size, config.resize, config.interpolation
-        )
+            pixels.to(self.device), config.image_size, config.resize, config.interpolation,
+            config.crop_fraction,
+        )  # fmt: skip
 
     def arithmetic(self) -> AbstractContextManager[object]:
         """The context that gives the network its precision."""
@@ -130,19 +132,39 @@ def fit_pixels(
     side: int,
     resize: Resize,
     interpolation: Interpolation,
+    fraction: float = 1.0,
 ) -> Float[Tensor, "images 3 side side"]:
-    """Square pixels by an antialiased, differentiable resize; the twin of `images.fit_picture`."""
+    """Square pixels by an antialiased, differentiable resize; the twin of `images.fit_picture`.
+
+    Pixels of that very size count as fitted: nothing is cut off them a second time.
+    """
     height, width = pixels.shape[-2:]
+    if (height, width) == (side, side):
+        return pixels
+    if resize is Resize.pad:
+        return _pad_pixels(pixels, side, interpolation)
     if resize is Resize.crop:
-        edge = min(height, width)
-        top, left = (height - edge) // 2, (width - edge) // 2
-        pixels = pixels[..., top : top + edge, left : left + edge]
-    if pixels.shape[-2:] == (side, side):
+        left, top, right, bottom = centre_square(height, width, fraction)
+        pixels = pixels[..., top:bottom, left:right]
+    return _resized(pixels, (side, side), interpolation)
+
+
+def _resized(pixels: Tensor, size: tuple[int, int], interpolation: Interpolation) -> Tensor:
+    if tuple(pixels.shape[-2:]) == size:
         return pixels
     fitted = functional.interpolate(
-        pixels, (side, side), mode=interpolation.value, antialias=True, align_corners=False
+        pixels, size, mode=interpolation.value, antialias=True, align_corners=False
     )
     return fitted.clamp(0, 1) if interpolation is Interpolation.bicubic else fitted
+
+
+def _pad_pixels(pixels: Tensor, side: int, interpolation: Interpolation) -> Tensor:
+    height, width = padded_size(pixels.shape[-2], pixels.shape[-1], side)
+    colour = pixels.new_tensor(MEAN_COLOUR).view(3, 1, 1) / 255
+    # Around zero, the colour comes back by addition: gradients pass, and no pixel is written to.
+    rest = (0, side - width, 0, side - height)
+    centred = _resized(pixels, (height, width), interpolation) - colour
+    return functional.pad(centred, rest) + colour
 
 
 def choose_device(wanted: str) -> torch.device:

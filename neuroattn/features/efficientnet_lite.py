@@ -31,7 +31,8 @@ def normalise(
     pixels: Float[Tensor, "images 3 height width"],
 ) -> Float[Tensor, "images 3 height width"]:
     """Pixels in [0, 1] as the published weights expect them; not ImageNet's mean and deviation."""
-    return (pixels * 255.0 - PIXEL_CENTRE) / PIXEL_SCALE
+    # In place after the first step: one copy of the pictures, and the same bits.
+    return (pixels * 255.0).sub_(PIXEL_CENTRE).div_(PIXEL_SCALE)
 
 
 class EfficientNetLiteBackbone(Backbone):
@@ -97,7 +98,8 @@ def build(config: EfficientNetLiteConfig, device: torch.device) -> EfficientNetL
     path = find_weights(config.name, config.weights)
     if config.weights is None:
         verify_weights(config.name, path)
-    network = EfficientNetLite(VARIANTS[config.name])
+    with torch.device("meta"):  # random numbers would be drawn only to be overwritten
+        network = EfficientNetLite(VARIANTS[config.name])
     load_weights(network, path)
     return EfficientNetLiteBackbone(config, network, device)
 

@@ -224,7 +224,7 @@ def load_weights(network: EfficientNetLite, path: Path) -> None:
             # A foreign pickle may be of a protocol that torch remarks on before it refuses it.
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
             state = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(folded_state(state, network), strict=True)
+        network.load_state_dict(folded_state(state, network), strict=True, assign=True)
     except (RuntimeError, KeyError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
         raise DataError(
             "these are no weights of this network",

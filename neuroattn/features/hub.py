@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,16 @@ from torch import Tensor, nn
 
 from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.features.backbones import Backbone
+from neuroattn.features.hooks import (
+    Normalise,
+    Pixels,
+    always_the_same_weights,
+    check_patches,
+    listening,
+    map_shapes,
+    patch_map,
+    reach,
+)
 from neuroattn.features.hub_files import CONFIG, PREPROCESSOR, find_folder
 from neuroattn.features.registry import HubConfig
 from neuroattn.features.store import LayerShape
@@ -53,7 +61,7 @@ class Family:
     blocks: str
     attention: str = ""
     norm: str = ""
-    pixels: tuple[tuple[float, ...], tuple[float, ...]] = _IMAGENET
+    pixels: Pixels = _IMAGENET
     prefix: int = 0
     interpolates: bool = False
 
@@ -73,6 +81,7 @@ FAMILIES: Mapping[str, Family] = {
     "resnet": Family("ResNetModel", "encoder.stages"),
     "convnext": Family("ConvNextModel", "encoder.stages"),
 }  # fmt: skip
+POOLED = "pooled"  # the network's own vector for a picture, as a layer with one token
 _ALIASES = {"clip_vision_model": "clip", "siglip_vision_model": "siglip"}
 
 
@@ -91,7 +100,7 @@ class HubBackbone(Backbone):
         config: HubConfig,
         network: nn.Module,
         family: Family,
-        pixels: tuple[tuple[float, ...], tuple[float, ...]],
+        pixels: Pixels,
         device: torch.device,
     ) -> None:
         super().__init__(config, device)
@@ -100,16 +109,11 @@ class HubBackbone(Backbone):
         settings: Any = network.config
         self._prefix = family.prefix + int(getattr(settings, "num_register_tokens", 0) or 0)
         self._patch = int(getattr(settings, "patch_size", 0) or 0) if family.attention else 0
-        self._check_size(config.image_size)
-        mean, deviation = (torch.tensor(part).reshape(1, 3, 1, 1) for part in pixels)
-        self._mean, self._deviation = mean.to(device), deviation.to(device)
+        check_patches(config.image_size, self._patch)
+        self._normalise = Normalise(pixels).to(device)
         side = config.image_size
         with torch.no_grad():
-            seen = self.maps(torch.zeros(1, 3, side, side), self.layers)
-        self._shapes = {
-            layer: LayerShape((found.shape[2], found.shape[3]), found.shape[1])
-            for layer, found in seen.items()
-        }
+            self._shapes = map_shapes(self.maps(torch.zeros(1, 3, side, side), self.layers))
         self.methods = f"{config.model} ({family.model} of transformers, {_version()})"
 
     def maps(
@@ -117,9 +121,13 @@ class HubBackbone(Backbone):
     ) -> dict[str, Float[Tensor, "images channels rows columns"]]:
         """Maps of ``layers``, before any pooling."""
         found: dict[str, Tensor] = {}
-        with self._listening(layers, found), self.arithmetic():
-            self._run(pixels)
-        return {layer: self._as_map(found[layer]) for layer in layers}
+        modules = {layer: self._module(layer) for layer in layers if layer != POOLED}
+        with listening(modules, found), self.arithmetic():
+            out = self._run(pixels)
+        maps = {layer: patch_map(found[layer], self._prefix, layer) for layer in modules}
+        if POOLED in layers:  # one cell; never the first patch
+            maps[POOLED] = out.pooler_output.flatten(1)[:, :, None, None]
+        return {layer: maps[layer] for layer in layers}
 
     def native(self, layer: str) -> LayerShape:
         """Shape of a layer's map before any pooling."""
@@ -134,60 +142,29 @@ class HubBackbone(Backbone):
         return out.flatten(1).float()
 
     def _run(self, pixels: Tensor) -> Any:
-        inputs = (self.fit(pixels) - self._mean) / self._deviation
+        inputs = self._normalise(self.fit(pixels))
         extra = {"interpolate_pos_encoding": True} if self.family.interpolates else {}
         return self.network(pixel_values=inputs, **extra)
-
-    @contextmanager
-    def _listening(self, layers: tuple[str, ...], found: dict[str, Tensor]) -> Iterator[None]:
-        def keep(layer: str) -> Any:
-            def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-                found[layer] = output[0] if isinstance(output, tuple) else output
-
-            return hook
-
-        handles = [self._module(layer).register_forward_hook(keep(layer)) for layer in layers]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def _module(self, layer: str) -> nn.Module:
         """The module whose output a layer's name means."""
         family = self.family
-        blocks: Any = _reach(self.network, family.blocks)
+        blocks: Any = reach(self.network, family.blocks)
         kind = "blocks" if family.attention else "stages"
         match = re.fullmatch(rf"{kind}\.(\d+)(?:\.(query|key|value))?", layer)
         if layer == "norm" and family.norm:
-            return _reach(self.network, family.norm)
+            return reach(self.network, family.norm)
         if match and int(match[1]) < len(blocks) and (family.attention or not match[2]):
             block: nn.Module = blocks[int(match[1])]
-            return _reach(block, f"{family.attention}.{_PARTS[match[2]]}") if match[2] else block
+            return reach(block, f"{family.attention}.{_PARTS[match[2]]}") if match[2] else block
         parts = " | blocks.<i>.query | .key | .value" if family.attention else ""
+        others = f"{' | norm' * bool(family.norm)} | {POOLED}"
         raise ConfigError(
             f"{self.config.name} has no layer {layer}",
-            expected=f"{kind}.0 to {kind}.{len(blocks) - 1}{parts}{' | norm' * bool(family.norm)}",
+            expected=f"{kind}.0 to {kind}.{len(blocks) - 1}{parts}{others}",
             found=layer,
             fix="set backbone.layers=[…] to some of these",
         )
-
-    def _as_map(self, values: Tensor) -> Tensor:
-        if values.ndim == 4:
-            return values
-        patches = values[:, self._prefix :]
-        side = self.config.image_size // self._patch
-        return patches.transpose(1, 2).reshape(len(values), -1, side, side)
-
-    def _check_size(self, side: int) -> None:
-        if self._patch and side % self._patch:
-            nearest = max(self._patch, round(side / self._patch) * self._patch)
-            raise ConfigError(
-                "the picture does not divide into patches",
-                expected=f"backbone.image_size as a multiple of {self._patch}",
-                found=side,
-                fix=f"set backbone.image_size={nearest}",
-            )
 
 
 def build(config: HubConfig, device: torch.device) -> HubBackbone:
@@ -221,13 +198,12 @@ def build(config: HubConfig, device: torch.device) -> HubBackbone:
 
 def _untrained(kind: Any, settings: Any) -> nn.Module:
     """The same architecture with random weights, the same ones every time."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with always_the_same_weights():
         made: nn.Module = kind(settings)
     return made
 
 
-def _pixels(folder: Path, family: Family) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _pixels(folder: Path, family: Family) -> Pixels:
     """Mean and deviation that the model was trained with, from its own file where it has one."""
     file = folder / PREPROCESSOR
     stated = json.loads(file.read_text()) if file.is_file() else {}
@@ -235,11 +211,6 @@ def _pixels(folder: Path, family: Family) -> tuple[tuple[float, ...], tuple[floa
     if not mean or not deviation:
         return family.pixels
     return tuple(map(float, mean)), tuple(map(float, deviation))
-
-
-def _reach(module: nn.Module, path: str) -> nn.Module:
-    found: Any = reduce(getattr, path.split("."), module)
-    return found  # type: ignore[no-any-return]
 
 
 def _version() -> str:

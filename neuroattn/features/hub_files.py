@@ -14,6 +14,7 @@ from neuroattn.core.errors import DataError, MissingDataError
 from neuroattn.features.registry import HubConfig
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+OPEN_CLIP = "open_clip_config.json"
 WEIGHTS = "*.safetensors"
 
 
@@ -31,8 +32,43 @@ def leaves(backbone: HubConfig) -> Mapping[str, Path]:
     return {f"{backbone.name}/{path.name}": path for path in files}
 
 
-def find_folder(backbone: HubConfig) -> Path:
+def open_clip_leaves(backbone: HubConfig) -> Mapping[str, Path]:
+    """Files that decide what a model of open_clip computes, by stable name.
+
+    Raises
+    ------
+    MissingDataError : the model is not on this machine, or lacks a file.
+    """
+    folder = find_folder(backbone, OPEN_CLIP)
+    files = (folder / OPEN_CLIP, weights_file(folder, "open_clip_model.safetensors"))
+    return {f"{backbone.name}/{path.name}": path for path in files}
+
+
+def weights_file(folder: Path, usual: str = "model.safetensors") -> Path:
+    """The one file of weights in a model's folder: the usual one, or the only one.
+
+    Raises
+    ------
+    DataError : there are several, and none is the usual one.
+    """
+    found = sorted(folder.glob(WEIGHTS))
+    if (folder / usual) in found or len(found) == 1:
+        return folder / usual if (folder / usual) in found else found[0]
+    raise DataError(
+        "it is not clear which file holds the weights",
+        file=folder,
+        expected=usual,
+        found=", ".join(path.name for path in found) or "none",
+        fix="leave one file of safetensors in the folder",
+    )
+
+
+def find_folder(backbone: HubConfig, config: str = CONFIG) -> Path:
     """The folder with the model's configuration and weights.
+
+    Parameters
+    ----------
+    config : name of the file that describes the network.
 
     Raises
     ------
@@ -41,12 +77,12 @@ def find_folder(backbone: HubConfig) -> Path:
     """
     named = Path(backbone.model).expanduser()
     folder = named if named.is_dir() else _cached(backbone)
-    if not (folder / CONFIG).is_file():
+    if not (folder / config).is_file():
         raise MissingDataError(
             "this folder holds no pretrained model",
             file=folder,
-            expected=CONFIG,
-            fix="set backbone.model to a folder that save_pretrained wrote, or to a hub id",
+            expected=config,
+            fix=f"set backbone.model to a hub id, or to a folder with {config} and safetensors",
         )
     if not any(folder.glob(WEIGHTS)):
         raise DataError(

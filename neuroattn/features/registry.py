@@ -1,9 +1,6 @@
 """Choices of the backbone group and the stage ``features``.
 
-Imported by the command line at start-up, so it names code and never imports it. A further
-size of EfficientNet-Lite is a subclass of `EfficientNetLiteConfig` with its own ``name``,
-``image_size`` and ``layers``, one entry in `BACKBONES` and one YAML file: the network's table
-(`efficientnet_lite.VARIANTS`) and the weights' table (`weights.WHEELS`) already know it.
+Imported by the command line at start-up, so it names code and never imports it.
 """
 
 from __future__ import annotations
@@ -15,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroattn.core.config import Choice, execution, science
+from neuroattn.core.errors import ConfigError
 from neuroattn.core.registry import Entry, Registry
 from neuroattn.core.stage import Stage
 from neuroattn.training.registry import Precision
@@ -25,6 +23,7 @@ class Resize(Enum):
 
     squash = "squash"
     crop = "crop"
+    pad = "pad"  # as it is, at the top left, on the mean colour of photographs
 
 
 class Interpolation(Enum):
@@ -53,7 +52,14 @@ class BackboneConfig(Choice):
     )
     resize: Resize = science(
         Resize.squash,
-        "squash (the whole picture, as it was shown) or crop (the largest centred square).",
+        "squash (the whole picture, as it was shown), crop (the largest centred square) or pad (at"
+        " its own size, top left, the rest in the mean colour; a larger one is shrunk).",
+    )
+    crop_fraction: float = science(
+        1.0,
+        "Share of that square's side that a crop keeps; networks are often tested with 0.875.",
+        check=lambda share: 0 < share <= 1,
+        must="be above 0 and at most 1",
     )
     interpolation: Interpolation = science(
         Interpolation.bilinear, "bilinear (never overshoots) or bicubic; both antialiased."
@@ -65,6 +71,16 @@ class BackboneConfig(Choice):
         None,
         "File of weights to use in place of the installed ones; its digest enters the fingerprint.",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crop_fraction < 1 and self.resize is not Resize.crop:
+            raise ConfigError(
+                "a share of the centre is kept only by a crop",
+                expected="backbone.resize=crop beside backbone.crop_fraction below 1",
+                found=f"backbone.resize={self.resize.value}",
+                fix="set backbone.resize=crop, or leave backbone.crop_fraction out",
+            )
 
 
 def lite_layers(blocks: int) -> Callable[[list[str]], bool]:
@@ -89,6 +105,74 @@ class EfficientNetLiteConfig(BackboneConfig):
         "Layers whose maps are stored: stem, blocks.0 to blocks.15, head, pooled, logits.",
         check=lite_layers(16),
         must="name stem, blocks.0 to blocks.15, head, pooled or logits, each once, at least one",
+    )
+
+
+_LITE_DEEPER = "stem, blocks.0 to blocks.20, head, pooled, logits"
+
+
+@dataclass(kw_only=True)
+class EfficientNetLite1Config(EfficientNetLiteConfig):
+    """EfficientNet-Lite1: another opinion than Lite0's, to judge what was made with Lite0.
+
+    Blocks 6, 10 and 14 end the stages that blocks 4, 7 and 10 of Lite0 end.
+    """
+
+    name: str = science("efficientnet_lite1", "The choice's name in its registry.")
+    image_size: int = science(240, "Side of the square picture that the network sees, pixels.")
+    layers: list[str] = science(
+        ["blocks.6", "blocks.10", "blocks.14"],
+        f"Layers whose maps are stored: {_LITE_DEEPER}.",
+        check=lite_layers(21),
+        must=f"name some of {_LITE_DEEPER}, each once, at least one",
+    )
+
+
+@dataclass(kw_only=True)
+class EfficientNetLite2Config(EfficientNetLite1Config):
+    """EfficientNet-Lite2: wider than Lite1, with as many blocks."""
+
+    name: str = science("efficientnet_lite2", "The choice's name in its registry.")
+    image_size: int = science(260, "Side of the square picture that the network sees, pixels.")
+
+
+@dataclass(kw_only=True)
+class GaborConfig(BackboneConfig):
+    """Energy of Gabor filters: a model of V1's complex cells, and a baseline for any network."""
+
+    name: str = science("gabor", "The choice's name in its registry.")
+    layers: list[str] = science(
+        ["pyramid"],
+        "pyramid (all frequencies on one grid), or scale.0, scale.1, … (a grid for each).",
+        check=lambda names: bool(names) and len(set(names)) == len(names),
+        must="name pyramid or scales, each once, at least one",
+    )
+    frequencies: list[float] = science(
+        [1.0, 2.0, 4.0, 8.0, 16.0, 32.0],
+        "Spatial frequencies, cycles per picture; per degree where `degrees` is set.",
+        check=lambda found: bool(found) and min(found) > 0 and len(set(found)) == len(found),
+        must="be positive and different, at least one",
+    )
+    degrees: float | None = science(
+        None,
+        "Side of the picture in degrees of visual angle; null counts cycles per picture.",
+        check=lambda side: side is None or side > 0,
+        must="be above 0, or null",
+    )
+    orientations: int = science(
+        8,
+        "Orientations, evenly spaced over 180 degrees; the first is horizontal.",
+        check=lambda count: count >= 1,
+        must="be 1 or more",
+    )
+    bandwidth: float = science(
+        1.0,
+        "Width of a filter at half its height, octaves; it sets the size of its envelope.",
+        check=lambda octaves: 0 < octaves <= 3,
+        must="be above 0 and at most 3",
+    )
+    colour: bool = science(
+        False, "Filter the red-green and blue-yellow differences too, not luminance alone."
     )
 
 
@@ -176,26 +260,132 @@ class ConvNextTinyConfig(HubConfig):
     layers: list[str] = science(["stages.2"], "stages.0 to stages.3.")
 
 
-def _hub(schema: type) -> Entry:
+@dataclass(kw_only=True)
+class TimmConfig(HubConfig):
+    """Any network of the timm library, from a folder with its ``config.json``."""
+
+    name: str = science("timm", "The choice's name in its registry.")
+    model: str = execution(
+        "timm/vit_base_patch14_reg4_dinov2.lvd142m", "Local folder or hub id of the model."
+    )
+    layers: list[str] = science(
+        ["blocks.11"], "Modules by timm's own names; blocks.<i> also .query, .key or .value."
+    )
+    pool: int | None = science(None, "Cells a side to average to; null keeps every token.")
+
+
+@dataclass(kw_only=True)
+class OpenClipConfig(HubConfig):
+    """Image side of any model of the open_clip library, from a folder with its own config."""
+
+    name: str = science("open_clip", "The choice's name in its registry.")
+    model: str = execution(
+        "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "Local folder or hub id of the model."
+    )
+    layers: list[str] = science(
+        ["blocks.10"], "blocks.0, blocks.1, …, each also .query, .key or .value."
+    )
+    pool: int | None = science(None, "Cells a side to average to; null keeps every token.")
+
+
+@dataclass(kw_only=True)
+class SourceConfig(BackboneConfig):
+    """Features that come from no pictures; keys of pictures and of arithmetic do nothing."""
+
+    @property
+    def source(self) -> str:
+        """``"module:class"`` of the `neuroattn.features.sources.Source`."""
+        raise NotImplementedError
+
+
+@dataclass(kw_only=True)
+class ArraysSourceConfig(SourceConfig):
+    """Arrays from a file, by image id."""
+
+    name: str = science("arrays", "The choice's name in its registry.")
+    layers: list[str] = science([], "Datasets of an HDF5 file that are read; empty reads all.")
+    file: str | None = execution(
+        None, "File FILE.npy (one layer) or FILE.h5; its digest enters the fingerprint."
+    )
+    ids: str | None = execution(
+        None,
+        "File FILE.npy with the image id of each row; null takes /image of an HDF5 file, or row"
+        " k for image k. Its digest enters the fingerprint.",
+    )
+
+    @property
+    def source(self) -> str:
+        """The class that reads it."""
+        return "neuroattn.features.arrays_source:ArraysSource"
+
+
+@dataclass(kw_only=True)
+class CaptionsSourceConfig(SourceConfig):
+    """Words of captions, hashed."""
+
+    name: str = science("captions", "The choice's name in its registry.")
+    layers: list[str] = science(
+        ["captions"],
+        "The one layer there is.",
+        check=lambda names: names == ["captions"],
+        must="be [captions]",
+    )
+    dim: int = science(
+        2048,
+        "Coordinates that words are hashed to.",
+        check=lambda count: count >= 16,
+        must="be 16 or more",
+    )
+    words: int = science(
+        2,
+        "Longest group of neighbouring words that counts.",
+        check=lambda count: 1 <= count <= 4,
+        must="lie between 1 and 4",
+    )
+
+    @property
+    def source(self) -> str:
+        """The class that makes it."""
+        return "neuroattn.features.captions_source:CaptionsSource"
+
+
+def _lite(schema: type) -> Entry:
     return Entry(
-        schema, "neuroattn.features.hub:build", leaves="neuroattn.features.hub_files:leaves"
+        schema,
+        "neuroattn.features.efficientnet_lite:build",
+        leaves="neuroattn.features.weights:leaves",
+    )
+
+
+def _hub(schema: type, module: str = "hub", files: str = "leaves") -> Entry:
+    return Entry(
+        schema,
+        f"neuroattn.features.{module}:build",
+        leaves=f"neuroattn.features.hub_files:{files}",
     )
 
 
 BACKBONES = Registry(
     "backbone",
     {
-        "efficientnet_lite0": Entry(
-            EfficientNetLiteConfig,
-            "neuroattn.features.efficientnet_lite:build",
-            leaves="neuroattn.features.weights:leaves",
-        ),
+        "efficientnet_lite0": _lite(EfficientNetLiteConfig),
+        "efficientnet_lite1": _lite(EfficientNetLite1Config),
+        "efficientnet_lite2": _lite(EfficientNetLite2Config),
+        "gabor": Entry(GaborConfig, "neuroattn.features.gabor:build"),
         "dinov2_base": _hub(Dinov2BaseConfig),
         "dinov2_registers_base": _hub(Dinov2RegistersBaseConfig),
         "clip_vit_l14": _hub(ClipLargeConfig),
         "siglip2_base": _hub(Siglip2BaseConfig),
         "resnet50": _hub(ResNet50Config),
         "convnext_tiny": _hub(ConvNextTinyConfig),
+        "timm": _hub(TimmConfig, "timm_models"),
+        "arrays": Entry(
+            ArraysSourceConfig,
+            "neuroattn.features.sources:build",
+            leaves="neuroattn.features.arrays_source:leaves",
+        ),
+        "captions": Entry(CaptionsSourceConfig, "neuroattn.features.sources:build"),
+        "open_clip": _hub(OpenClipConfig, "open_clip_models", "open_clip_leaves"),
     },
 )
 

@@ -31,11 +31,13 @@ from neuroattn.core.stage import StageContext, StageResult
 from neuroattn.data.dataset import Stimuli, open_dataset
 from neuroattn.data.prepared import Prepared
 from neuroattn.data.registry import DatasetConfig
+from neuroattn.data.stimuli import read_with_digest
 from neuroattn.features.backbones import Backbone, choose_device, exact_kernels
 from neuroattn.features.images import fit_picture
 from neuroattn.features.parallel import ordered_map
-from neuroattn.features.registry import BACKBONES, BackboneConfig
+from neuroattn.features.registry import BACKBONES, BackboneConfig, SourceConfig
 from neuroattn.features.rows import store_files, to_half
+from neuroattn.features.sources import run as run_source
 from neuroattn.features.store import IMAGES, LAYERS, FeatureStoreWriter, layer_table
 
 log = logging.getLogger("neuroattn.features")
@@ -53,6 +55,8 @@ def run(context: StageContext) -> StageResult:
     MissingDataError : a picture or the network's weights are missing.
     """
     config = context.section("backbone", BackboneConfig)
+    if isinstance(config, SourceConfig):
+        return run_source(context, config)
     runtime = context.section("runtime", RuntimeConfig)
     dataset = open_dataset(context.section("dataset", DatasetConfig))
     pictures = Pictures(dataset.stimuli, Prepared(context.parents["prepare"]).images, config)
@@ -118,7 +122,7 @@ class Pictures:
         DataError : it is another picture than ``prepare`` saw.
         """
         image = int(self.ids[row])
-        found = self.stimuli.digest(image)
+        picture, found = read_with_digest(self.stimuli, image)
         if found != self.digests[row]:
             raise DataError(
                 f"image {image} is another picture than when the dataset was prepared",
@@ -128,8 +132,9 @@ class Pictures:
                 fix="restore the picture, or run the stage prepare again",
             )
         config = self.config
-        picture = self.stimuli.read(image)
-        return fit_picture(picture, config.image_size, config.resize, config.interpolation)
+        return fit_picture(
+            picture, config.image_size, config.resize, config.interpolation, config.crop_fraction
+        )
 
 
 @dataclass
@@ -166,7 +171,7 @@ def unit_pixels(
     pictures: NDArray[np.uint8], device: torch.device
 ) -> Float[Tensor, "images 3 height width"]:
     """Pixels in [0, 1] on ``device`` from (images, height, width, 3) uint8."""
-    return torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float() / 255.0
+    return torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float().div_(255.0)
 
 
 def _store(context: StageContext, extractor: Extractor, workers: int) -> int:
@@ -221,7 +226,11 @@ def _describe(out: ArtefactWriter, backbone: Backbone, pictures: Pictures) -> No
 def methods(backbone: Backbone) -> str:
     """The sentence for the Methods text."""
     config = backbone.config
-    fitted = "squashed" if config.resize.value == "squash" else "cropped to their centre and scaled"
+    kept = "" if config.crop_fraction == 1 else f" {config.crop_fraction:g} of their"
+    cropped = f"cropped to{kept or ' their'} centre and scaled"
+    fitted = {"squash": "squashed", "pad": "padded with the mean colour"}.get(
+        config.resize.value, cropped
+    )
     pooled = "" if config.pool is None else f", averaged to {config.pool} x {config.pool} cells"
     return (
         f"Features were the maps {', '.join(backbone.layers)} of {backbone.methods}, for pictures "

@@ -75,6 +75,7 @@ def test_pixels_and_pictures_are_resized_alike(
 def test_pixels_that_fit_are_left_as_they_are() -> None:
     pixels = torch.rand(1, 3, 48, 48)
     assert torch.equal(fit_pixels(pixels, 48, Resize.crop, Interpolation.bicubic), pixels)
+    assert torch.equal(fit_pixels(pixels, 48, Resize.crop, Interpolation.bicubic, 0.5), pixels)
 
 
 def test_the_pooled_layers_are_means_of_the_native_ones(lite: Lite) -> None:

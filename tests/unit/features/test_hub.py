@@ -22,6 +22,7 @@ from neuroattn.features.registry import (
     ResNet50Config,
     Siglip2BaseConfig,
 )
+from neuroattn.features.stage import unit_pixels
 
 CPU = torch.device("cpu")
 VIT = {
@@ -103,7 +104,69 @@ def test_blocks_and_projections_are_those_of_the_library(
     assert mine.shape("blocks.0").grid == (SIDE // 8, SIDE // 8)
 
 
-@pytest.mark.parametrize("kind", ["dinov2", "siglip"])
+@pytest.mark.parametrize("kind", TRANSFORMERS)
+def test_every_projection_of_every_block_is_the_librarys(kind: str, tmp_path: Path) -> None:
+    config, model = saved(kind, tmp_path)
+    parts = {"query": "q_proj", "key": "k_proj", "value": "v_proj"}
+    layers = [f"blocks.{index}.{part}" for index in range(3) for part in parts]
+    mine = backbone(config, tmp_path, layers=layers)
+    pixels = torch.rand(2, 3, SIDE, SIDE)
+    tokens = mine.tokens(pixels)
+    keys = {"interpolate_pos_encoding": True} if kind in ("clip", "siglip") else {}
+    states = reference(model, normalised(pixels, kind), **keys).hidden_states
+    blocks = model.encoder.layer if hasattr(model.encoder, "layer") else model.encoder.layers
+    for index, block in enumerate(blocks):
+        norm = block.norm1 if hasattr(block, "norm1") else block.layer_norm1
+        attention = block.attention if hasattr(block, "attention") else block.self_attn
+        for part, name in parts.items():
+            with torch.no_grad():
+                expected = getattr(attention, name)(norm(states[index]))[:, TRANSFORMERS[kind] :]
+            found = tokens[f"blocks.{index}.{part}"]
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+PROCESSORS = {
+    "dinov2": ("BitImageProcessorPil", "IMAGENET_DEFAULT"),
+    "registers": ("BitImageProcessorPil", "IMAGENET_DEFAULT"),
+    "clip": ("CLIPImageProcessorPil", "OPENAI_CLIP"),
+    "siglip": ("SiglipImageProcessorPil", "IMAGENET_STANDARD"),
+    "resnet": ("ConvNextImageProcessorPil", "IMAGENET_DEFAULT"),
+    "convnext": ("ConvNextImageProcessorPil", "IMAGENET_DEFAULT"),
+}
+
+
+@pytest.mark.parametrize("kind", PROCESSORS)
+@pytest.mark.parametrize("with_file", [True, False])
+def test_pixels_are_prepared_as_by_the_librarys_own_processor(
+    kind: str, with_file: bool, tmp_path: Path
+) -> None:
+    """Each family's published mean and deviation; of the file beside the model where it is."""
+    import transformers as t
+    from transformers import image_utils
+
+    config, _ = saved(kind, tmp_path)
+    name, constants = PROCESSORS[kind]
+    mean, deviation = (getattr(image_utils, f"{constants}_{part}") for part in ("MEAN", "STD"))
+    if with_file:
+        mean, deviation = [0.3, 0.4, 0.5], [0.2, 0.3, 0.1]
+    processor = getattr(t, name)(
+        do_resize=False, do_center_crop=False, image_mean=mean, image_std=deviation
+    )
+    if with_file:
+        processor.save_pretrained(tmp_path)
+    picture = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    expected = processor(picture, return_tensors="pt")["pixel_values"]
+    layer = "blocks.0" if kind in TRANSFORMERS else "stages.0"
+    mine = backbone(config, tmp_path, layers=[layer])
+    entered: list[torch.Tensor] = []
+    mine.network.register_forward_pre_hook(
+        lambda _module, _args, keys: entered.append(keys["pixel_values"]), with_kwargs=True
+    )
+    mine.tokens(unit_pixels(picture[None], CPU))
+    torch.testing.assert_close(entered[0], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["dinov2", "registers", "siglip"])
 def test_the_last_norm_is_the_librarys_last_state(kind: str, tmp_path: Path) -> None:
     config, model = saved(kind, tmp_path)
     mine = backbone(config, tmp_path, layers=["norm"])
@@ -120,9 +183,12 @@ def test_stages_are_maps_in_picture_order(kind: str, tmp_path: Path) -> None:
     config, model = saved(kind, tmp_path)
     mine = backbone(config, tmp_path, layers=["stages.0", "stages.1"], image_size=64)
     pixels = torch.rand(2, 3, 64, 64)
-    last = reference(model, normalised(pixels, kind)).last_hidden_state
+    out = reference(model, normalised(pixels, kind))
     found = mine.maps(pixels, ("stages.1",))["stages.1"]
-    torch.testing.assert_close(found, last, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found, out.last_hidden_state, rtol=1e-4, atol=1e-5)
+    first = mine.maps(pixels, ("stages.0",))["stages.0"]
+    torch.testing.assert_close(first, out.hidden_states[1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(mine.pooled(pixels), out.pooler_output.flatten(1))
     tokens = mine.tokens(pixels)["stages.1"]
     torch.testing.assert_close(tokens[:, 1], found[:, :, 0, 1])
 
@@ -142,8 +208,8 @@ def test_pixels_of_the_models_own_file_are_taken(tmp_path: Path) -> None:
     stated = {"image_mean": [0.1, 0.2, 0.3], "image_std": [1, 2, 3]}
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(stated))
     mine = backbone(config, tmp_path, layers=["blocks.0"])
-    assert mine._mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
-    assert mine._deviation.flatten().tolist() == [1, 2, 3]
+    assert mine._normalise.mean.flatten().tolist() == pytest.approx([0.1, 0.2, 0.3])
+    assert mine._normalise.deviation.flatten().tolist() == [1, 2, 3]
     assert set(leaves(mine.config)) == {
         f"dinov2_base/{name}"
         for name in ("config.json", "model.safetensors", "preprocessor_config.json")

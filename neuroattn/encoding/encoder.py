@@ -141,26 +141,55 @@ def load_encoder(path: str | Path, *, fold: int | None = None, device: str = "au
             "this artefact is no encoder", file=artefact.folder, expected="encode",
             found=artefact.stage, fix="give a folder that `neuroattn encode` printed",
         )  # fmt: skip
-    folders = _folds(artefact, fold)
+    targets = read_tsv(artefact.path("targets.tsv"), TARGETS)
+    subjects = [str(name) for name in targets["subject"].unique()]
+    folds = _folds(artefact, fold, subjects)
     section = artefact.config["encoder"]
     config: EncoderConfig = restore(ENCODERS[section["name"]].schema, section)
-    readouts = [read_model(config, artefact, folder).module() for folder in folders]
-    targets = read_tsv(artefact.path("targets.tsv"), TARGETS)
+    readouts = [
+        _side_by_side([read_model(config, artefact, folder).module() for folder in folders])
+        for folders in folds
+    ]
     return Encoder(_backbone(artefact, device), readouts, targets)
 
 
-def _folds(artefact: Artefact, fold: int | None) -> list[str]:
-    known = sorted(
-        (name.partition("/")[0] for name in artefact.files if name.endswith(f"/{DESCRIPTION}")),
-        key=lambda name: int(name.partition("-")[2]),
-    )
-    chosen = known if fold is None else [name for name in known if name == f"fold-{fold}"]
+class SideBySide(nn.Module):
+    """Readouts of several subjects that were fitted one by one, their targets in a row."""
+
+    def __init__(self, readouts: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.readouts = nn.ModuleList(readouts)
+
+    def forward(
+        self, tokens: Mapping[str, Float[Tensor, "images tokens _"]]
+    ) -> Float[Tensor, "images targets"]:
+        """Predicted responses of all subjects."""
+        return torch.cat([readout(tokens) for readout in self.readouts], dim=1)
+
+
+def _side_by_side(readouts: list[nn.Module]) -> nn.Module:
+    return readouts[0] if len(readouts) == 1 else SideBySide(readouts)
+
+
+def _folds(artefact: Artefact, fold: int | None, subjects: list[str]) -> list[list[str]]:
+    """Folders of the models of each fold: one, or one of each subject, in order."""
+    known: dict[int, list[str]] = {}
+    for name in artefact.files:
+        folder = name.partition("/")[0]
+        if name == f"{folder}/{DESCRIPTION}":
+            known.setdefault(int(folder.split("-")[1]), []).append(folder)
+    chosen = sorted(known) if fold is None else [fold] if fold in known else []
     if not chosen:
         raise ArtefactError(
-            f"there is no fold {fold}", file=artefact.folder, expected=", ".join(known),
+            f"there is no fold {fold}", file=artefact.folder,
+            expected=", ".join(f"fold-{number}" for number in sorted(known)),
             found=fold, fix="name one of them, or leave fold out to average all",
         )  # fmt: skip
-    return chosen
+    apart = [[f"fold-{number}-{subject}" for subject in subjects] for number in chosen]
+    return [
+        known[number] if len(known[number]) == 1 else folders
+        for number, folders in zip(chosen, apart, strict=True)
+    ]
 
 
 def _backbone(artefact: Artefact, device: str) -> Backbone:

@@ -33,6 +33,8 @@ from neuroattn.stats.correlation import (
 BLOCK = 4096
 SHARED = ("r", "r_squared", "r2", "r_pooled")
 THRESHOLD = 0.05
+SELECTION = "r_selection"  # a readout's column: r on training images held out to select
+PENALTY = "alpha"
 
 Floats = NDArray[np.float64]
 Table = NDArray[np.float32]
@@ -89,7 +91,9 @@ def score_table(
         "r_pooled": pooled_correlation(folds),
     }
     columns |= _over_ceilings(folds, per_fold, columns["r_squared"], threshold)
-    columns |= {name: _typical([fold.columns[name] for fold in folds]) for name in _extra(folds)}
+    for name in _extra(folds):
+        average = _typical if name == PENALTY else fold_average
+        columns[name] = average(np.stack([fold.columns[name] for fold in folds]))
     frame = targets[["target", "rois", "hemisphere"]].reset_index(drop=True)
     return frame.assign(**columns)[[*SCORES, *CEILINGS, *_extra(folds)]]
 
@@ -177,7 +181,9 @@ def fold_table(folds: Sequence[FoldResult]) -> pd.DataFrame:
 def write_predictions(file: h5py.File, folds: Sequence[FoldResult]) -> None:
     """Fill ``/test``: predicted, measured (rows, targets), image and fold (rows,).
 
-    Rows follow the folds; one fold is in memory at a time.
+    Rows follow the folds; one fold is in memory at a time. Where the readout knows how well it
+    predicts images that were held out from training, ``/selection/r`` (folds, targets) has it: an
+    ensemble may weigh a fold by its own row and has then seen none of its test images.
     """
     sizes = [len(fold.test) for fold in folds]
     shape = (sum(sizes), folds[0].predicted.shape[1])
@@ -192,16 +198,16 @@ def write_predictions(file: h5py.File, folds: Sequence[FoldResult]) -> None:
         tables["measured"][rows] = fold.measured
     add_dataset(group, "image", np.concatenate([fold.test for fold in folds]).astype(np.int64))
     add_dataset(group, "fold", np.repeat([fold.index for fold in folds], sizes).astype(np.int32))
+    if SELECTION in folds[0].columns:
+        kept = np.stack([fold.columns[SELECTION] for fold in folds]).astype(np.float32)
+        add_dataset(file.create_group("selection"), "r", kept)
 
 
 def _extra(folds: Sequence[FoldResult]) -> list[str]:
     return sorted(folds[0].columns)
 
 
-def _typical(values: Sequence[Floats]) -> Floats:
-    table = np.stack(values)
-    known = np.isfinite(table)
-    if (table[known] > 0).all():
-        logs = np.log(table, where=known, out=np.full_like(table, np.nan))
-        return np.asarray(np.exp(fold_average(logs)))
-    return fold_average(table)
+def _typical(table: Floats) -> Floats:
+    """The geometric mean over folds: penalties are compared by their ratios."""
+    logs = np.log(table, where=np.isfinite(table), out=np.full_like(table, np.nan))
+    return np.asarray(np.exp(fold_average(logs)))

@@ -105,7 +105,13 @@ def predict(encoder: Encoder, files: list[Path]) -> NDArray[np.float32]:
     """Predicted responses (pictures, targets) to pictures as they stand in files."""
     config = encoder.backbone.config
     fitted = [
-        fit_picture(decode(path), config.image_size, config.resize, config.interpolation)
+        fit_picture(
+            decode(path),
+            config.image_size,
+            config.resize,
+            config.interpolation,
+            config.crop_fraction,
+        )
         for path in files
     ]
     pixels = torch.from_numpy(np.stack(fitted)).permute(0, 3, 1, 2).float() / 255

@@ -15,7 +15,7 @@ from neuroattn.data.registry import (
     SplitConfig,
     SplitKind,
 )
-from neuroattn.data.split_semantic import nearest_similarity
+from neuroattn.data.split_semantic import nearest_similarity, words_about
 from neuroattn.data.splits import resolved
 from neuroattn.encoding.evaluate import FoldResult
 
@@ -86,12 +86,10 @@ def protocol(dataset: DatasetConfig) -> dict[str, Any]:
 
 
 def overlap(prepared: Prepared, split: SplitConfig, results: list[FoldResult]) -> dict[str, float]:
-    """How near the test captions are to training captions, where they made the split."""
+    """How near words about test images are to those of training, where they made the split."""
     if resolved(prepared, split) is not SplitKind.semantic_clusters:
         return {}
-    captions = prepared.captions
-    nearest = np.concatenate(
-        [nearest_similarity(fold.train, fold.test, captions) for fold in results]
-    )
+    words = words_about(prepared.captions, prepared.categories)
+    nearest = np.concatenate([nearest_similarity(fold.train, fold.test, words) for fold in results])
     name = "split.nearest_similarity"
     return {f"{name}.mean": float(nearest.mean()), f"{name}.max": float(nearest.max())}

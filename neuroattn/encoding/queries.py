@@ -11,6 +11,7 @@ query that made it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,10 @@ from neuroattn.core.tables import rois_of
 from neuroattn.encoding.registry import Overlap, QueryKind
 
 REST = "rest"
+# Of the atlas ``streams`` of NSD, from early visual cortex along each pathway.
+STREAMS = (
+    "early", "midventral", "midlateral", "midparietal", "ventral", "lateral", "parietal",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +60,48 @@ class QueryTable:
         return np.flatnonzero(self.groups[self.group, self.names.index(name)] > 0)
 
 
+@dataclass(frozen=True, eq=False)
+class Own:
+    """A query for every target; no table of targets x queries is made.
+
+    Parameters
+    ----------
+    targets : how many there are.
+    shown : regions over whose targets attention is averaged to be looked at.
+    """
+
+    targets: int
+    shown: QueryTable
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the attention maps: those of the regions."""
+        return self.shown.names
+
+
+@dataclass(frozen=True)
+class Free:
+    """So many queries; every target reads a learned mixture of all of them."""
+
+    queries: int
+    targets: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the queries, which belong to nothing."""
+        return tuple(f"free-{index}" for index in range(self.queries))
+
+
+Asked = QueryTable | Own | Free
+
+
 def query_table(
     targets: pd.DataFrame,
     kind: QueryKind,
     *,
     rois: list[str] | None = None,
     overlap: Overlap = Overlap.summed,
+    parcels: Sequence[str] | None = None,
 ) -> QueryTable:
     """The table for ``targets`` (columns hemisphere, rois; row order is column order).
 
@@ -69,14 +110,21 @@ def query_table(
     rois : regions that get a query; None takes all that the targets name.
     overlap : a target in k regions sums their outputs and counts its bias k times
         (``summed``, as in the public code), or takes their mean (``mean``).
+    parcels : (targets,) the parcel of each target, empty in none, for ``kind`` parcels.
 
     Raises
     ------
     ConfigError : a region that no target has.
     """
     hemispheres = [str(value) for value in targets["hemisphere"].fillna("")]
-    if kind is QueryKind.rois:
-        wanted = _wanted(targets, rois)
+    if parcels is not None:
+        reads: list[tuple[str, ...]] = [
+            (_name(side, parcel or REST),)
+            for side, parcel in zip(hemispheres, parcels, strict=True)
+        ]
+        ranks = {parcel: rank for rank, parcel in enumerate([*sorted({*parcels} - {""}), REST])}
+    elif kind in (QueryKind.rois, QueryKind.streams):
+        wanted = _wanted(targets, rois if kind is QueryKind.rois else _streams(targets))
         regions = [[name for name in rois_of(cell) if name in wanted] for cell in targets["rois"]]
         reads = [
             tuple(_name(side, roi) for roi in names or [REST])
@@ -105,13 +153,26 @@ def _wanted(targets: pd.DataFrame, rois: list[str] | None) -> list[str]:
     return known if rois is None else list(rois)
 
 
+def _streams(targets: pd.DataFrame) -> list[str]:
+    known = {name for cell in targets["rois"] for name in rois_of(cell)}
+    found = [name for name in STREAMS if name in known]
+    if not found:
+        raise ConfigError(
+            "no target is in a stream",
+            expected=" | ".join(STREAMS),
+            found=" | ".join(sorted(known)) or "targets without regions",
+            fix="add the atlas streams to the regions of the dataset, or take encoder.queries=rois",
+        )
+    return found
+
+
 def _name(side: str, roi: str) -> str:
     return f"{side}.{roi}" if side else roi
 
 
 def _table(reads: list[tuple[str, ...]], ranks: dict[str, int], overlap: Overlap) -> QueryTable:
     def place(name: str) -> tuple[str, int]:
-        side, _, roi = name.rpartition(".")
+        side, roi = (name[:2], name[3:]) if name[:3] in ("lh.", "rh.") else ("", name)
         return side, ranks.get(roi, 0)
 
     names = tuple(sorted(dict.fromkeys(name for row in reads for name in row), key=place))
@@ -126,6 +187,26 @@ def _table(reads: list[tuple[str, ...]], ranks: dict[str, int], overlap: Overlap
         groups, multiplicity = groups / multiplicity[:, None], np.ones_like(multiplicity)
     group = np.array([combinations[row] for row in reads], dtype=np.int64)
     return QueryTable(names, groups, multiplicity, group)
+
+
+def table_on(table: QueryTable, names: tuple[str, ...]) -> QueryTable:
+    """The same groups of targets over the queries ``names``, which some other targets made.
+
+    Raises
+    ------
+    ConfigError : a group reads a query that is not among them.
+    """
+    absent = [name for name in table.names if name not in names]
+    if absent:
+        raise ConfigError(
+            f"there is no query {', '.join(absent)}",
+            expected=" | ".join(names),
+            found=", ".join(absent),
+            fix="keep targets that these queries read for, as dataset.mask and dataset.rois do",
+        )
+    groups = np.zeros((len(table.groups), len(names)), dtype=np.float32)
+    groups[:, [names.index(name) for name in table.names]] = table.groups
+    return QueryTable(tuple(names), groups, table.multiplicity, table.group)
 
 
 def table_to_json(table: QueryTable) -> dict[str, Any]:
@@ -146,3 +227,21 @@ def table_from_json(content: dict[str, Any]) -> QueryTable:
         multiplicity=np.array(content["multiplicity"], dtype=np.float32),
         group=np.array(content["group"], dtype=np.int64),
     )
+
+
+def asked_to_json(asked: Asked) -> dict[str, Any]:
+    """A JSON form from which `asked_from_json` makes an equal one."""
+    if isinstance(asked, Own):
+        return {"own": {"targets": asked.targets, "shown": table_to_json(asked.shown)}}
+    if isinstance(asked, Free):
+        return {"free": {"queries": asked.queries, "targets": asked.targets}}
+    return {"queries": table_to_json(asked)}
+
+
+def asked_from_json(plan: dict[str, Any]) -> Asked:
+    """What `asked_to_json` wrote."""
+    if "own" in plan:
+        return Own(int(plan["own"]["targets"]), table_from_json(plan["own"]["shown"]))
+    if "free" in plan:
+        return Free(int(plan["free"]["queries"]), int(plan["free"]["targets"]))
+    return table_from_json(plan["queries"])

@@ -18,8 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neuroattn.core.artefact import Artefact, ArtefactWriter
-from neuroattn.core.errors import ConfigError
+from neuroattn.core.errors import ArtefactError, ConfigError, NeuroattnError
 from neuroattn.encoding.registry import ENCODERS, EncoderConfig
+from neuroattn.stats.planted import Truth
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
@@ -48,13 +49,15 @@ class TrainingSet:
     ----------
     features : the feature store; read it at ``images`` only.
     images : (rows,) image id of each row; an image may stand on several rows.
-    responses : (rows, targets) measured responses.
+    responses : (rows, targets) measured responses; of several subjects only if the readout says
+        that it can (`Readout`).
     targets : one row per target, in column order.
     seed : seed of this fold; derive named streams from it.
     work : folder for resumable state of this fold, gone when the artefact is done.
     device : ``auto``, ``cpu``, ``cuda``, …
     tracker, open_progress : take metrics, and open a reporter over so many steps; None where
         nobody listens.
+    planted : opens the planted truth of a simulation, for the oracle alone; None elsewhere.
     """
 
     features: Features
@@ -66,6 +69,7 @@ class TrainingSet:
     device: str = "auto"
     tracker: Any = None
     open_progress: Callable[[str, int | None], AbstractContextManager[Any]] | None = None
+    planted: Callable[[], Truth] | None = None
 
 
 @runtime_checkable
@@ -82,7 +86,11 @@ class FittedReadout(Protocol):
         """Named arrays and a JSON description from which `Readout.restore` makes it again."""
 
     def columns(self) -> dict[str, NDArray[np.float64]]:
-        """Further columns (targets,) of ``scores.tsv``, such as the penalty."""
+        """Further columns (targets,) of ``scores.tsv``, such as the penalty.
+
+        ``r_selection``, r on training images held out to select, is kept fold by fold as well: an
+        ensemble weighs by it.
+        """
 
 
 @runtime_checkable
@@ -103,7 +111,11 @@ class Attends(Protocol):
 
 @runtime_checkable
 class Readout(Protocol):
-    """A readout before training; constructed with its own config section."""
+    """A readout before training; constructed with its own config section.
+
+    One whose attribute ``joint`` is true takes several subjects at once: its responses are then
+    `neuroattn.encoding.joint.SubjectResponses`. All others are fitted subject by subject.
+    """
 
     def fit(self, train: TrainingSet) -> FittedReadout:
         """Learn from the training set alone."""
@@ -151,7 +163,25 @@ def chosen_layers(features: Features, wanted: list[str] | None) -> list[str]:
 
 
 def read_model(config: EncoderConfig, artefact: Artefact, folder: str) -> FittedReadout:
-    """The fitted readout that `write_model` put into ``folder`` of an artefact."""
+    """The fitted readout that `write_model` put into ``folder`` of an artefact.
+
+    Raises
+    ------
+    ArtefactError : it was stored in a form that this version does not know.
+    """
     readout: Readout = ENCODERS.load(config.name)(config)
     arrays = read_arrays(artefact.path(f"{folder}/{WEIGHTS}"))
-    return readout.restore(arrays, artefact.json(f"{folder}/{DESCRIPTION}"))
+    description = artefact.json(f"{folder}/{DESCRIPTION}")
+    try:
+        return readout.restore(arrays, description)
+    except NeuroattnError as error:
+        error.file = error.file or str(artefact.folder / folder)
+        raise
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise ArtefactError(
+            "this model was stored in another form",
+            file=artefact.folder / folder,
+            expected=f"what this version of neuroattn writes for encoder={config.name}",
+            found=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+            fix="load it with the version of neuroattn that wrote it, or fit it again",
+        ) from error

@@ -11,10 +11,33 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from neuroattn.core.config import Choice, Section, execution, science, section
-from neuroattn.core.errors import ConfigError
+from neuroattn.core.config import Section, execution, science, section
+from neuroattn.core.errors import MissingDataError
 from neuroattn.core.registry import Entry, Registry
+from neuroattn.core.resources import user_path
 from neuroattn.core.stage import Stage
+from neuroattn.encoding.ridge_schemas import (
+    Arithmetic,
+    BandedRidgeConfig,
+    EncoderConfig,
+    FieldRidgeConfig,
+    FwrfConfig,
+    Inputs,
+    LinearClsConfig,
+    LinearPoolConfig,
+    MaskOracleConfig,
+    PcaRidgeConfig,
+    RidgeConfig,
+    Select,
+)
+from neuroattn.encoding.trained_schemas import (
+    EfficientProbeConfig,
+    GaussianRfConfig,
+    RetinaMapConfig,
+    SemanticSpatialConfig,
+    SpatialFeatureConfig,
+    TrainedConfig,
+)
 from neuroattn.training.registry import (
     Decay,
     Mode,
@@ -25,20 +48,47 @@ from neuroattn.training.registry import (
     TrainingConfig,
 )
 
-
-class Arithmetic(Enum):
-    """Floating-point type of a closed-form solution."""
-
-    float32 = "float32"
-    float64 = "float64"
+__all__ = [  # the keys of closed forms have a file of their own
+    "Arithmetic",
+    "BandedRidgeConfig",
+    "EncoderConfig",
+    "FieldRidgeConfig",
+    "Inputs",
+    "LinearClsConfig",
+    "LinearPoolConfig",
+    "MaskOracleConfig",
+    "PcaRidgeConfig",
+    "RidgeConfig",
+    "Select",
+    "TrainedConfig",
+]
 
 
 class QueryKind(Enum):
     """What has a query of its own."""
 
     rois = "rois"  # every region of every hemisphere, and the targets in none
+    parcels = "parcels"  # clusters of targets, or the names of an atlas file
+    streams = "streams"  # early, midventral, … of the NSD atlas, and the targets in none
     hemispheres = "hemispheres"
     one = "one"
+    targets = "targets"  # every target
+    free = "free"  # nothing: each target reads a learned mixture of so many queries
+
+
+class ParcelBy(Enum):
+    """What makes targets alike, for parcels without an atlas."""
+
+    responses = "responses"  # to the training images
+    vertices = "vertices"  # places on the sphere of fsaverage5
+
+
+class Mix(Enum):
+    """How several layers enter."""
+
+    joined = "joined"  # side by side, channel by channel
+    learned = "learned"  # one mixture of layers for all targets
+    per_target = "per_target"  # a mixture for each target; each layer is attended by itself
 
 
 class Overlap(Enum):
@@ -57,92 +107,19 @@ class Place(Enum):
     free = "free"  # one free logit per query and token: a receptive field for each query
 
 
+class Subjects(Enum):
+    """How several subjects are fitted by a readout that can share something over them."""
+
+    shared = "shared"  # one routing, and linear readouts of each subject's targets
+    separate = "separate"  # each subject alone
+
+
 class Norm(Enum):
     """Where the decoder layer normalises."""
 
     pre = "pre"
     post = "post"
     none = "none"  # what a query attends to is read out linearly
-
-
-@dataclass(kw_only=True)
-class EncoderConfig(Choice):
-    """Keys that every encoder has."""
-
-    layers: list[str] | None = science(
-        None,
-        "Layers of the backbone that are read; null reads all that were stored.",
-        check=lambda names: names is None or (len(names) > 0 and len(set(names)) == len(names)),
-        must="name at least one layer, and none twice",
-    )
-
-
-@dataclass(kw_only=True)
-class RidgeConfig(EncoderConfig):
-    """Exact ridge regression on all tokens and channels, with one penalty a target."""
-
-    name: str = science("ridge", "The choice's name in its registry.")
-    alpha_min: float = science(
-        1e-3,
-        "Smallest penalty, in units of the mean squared length of a training image's features.",
-        check=lambda alpha: alpha > 0,
-        must="be above 0",
-    )
-    alpha_max: float = science(
-        1e5,
-        "Largest penalty, in the same units.",
-        check=lambda alpha: alpha > 0,
-        must="be above 0",
-    )
-    n_alphas: int = science(
-        17,
-        "Number of penalties, evenly spaced in the exponent (17 over 8 decades: two a decade).",
-        check=lambda count: count >= 1,
-        must="be 1 or more",
-    )
-    inner_folds: int = science(
-        5,
-        "Folds over the training images that choose each target's penalty.",
-        check=lambda count: count >= 2,
-        must="be 2 or more",
-    )
-    standardise: bool = science(
-        True,
-        "Divide each feature by its standard deviation over the training images; all are centred.",
-    )
-    precision: Arithmetic = science(
-        Arithmetic.float64,
-        "Arithmetic of the Gram matrix and the solver: float64, or float32 at twice the speed.",
-    )
-    primal_gb: float = science(
-        4.0,
-        "Largest coefficient table (features x targets) that is written, GB; above it one"
-        " coefficient per training image and target is, and predicting needs their features.",
-        check=lambda size: size >= 0,
-        must="be 0 or more",
-    )
-    n_targets_batch: int = execution(
-        4096,
-        "Targets that are solved at a time.",
-        check=lambda count: count >= 1,
-        must="be 1 or more",
-    )
-    tile_mib: int = execution(
-        512,
-        "Features held at a time while they stream past, MiB; more reads the store fewer times.",
-        check=lambda size: size >= 1,
-        must="be 1 or more",
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.alpha_max < self.alpha_min:
-            raise ConfigError(
-                "the grid of penalties is empty",
-                expected=f"encoder.alpha_max of at least encoder.alpha_min ({self.alpha_min})",
-                found=self.alpha_max,
-                fix="raise encoder.alpha_max or lower encoder.alpha_min",
-            )
 
 
 def _attention_training() -> TrainingConfig:
@@ -158,29 +135,52 @@ def _attention_training() -> TrainingConfig:
 
 
 @dataclass(kw_only=True)
-class TrainedConfig(EncoderConfig):
-    """Keys of every readout that is trained by gradients."""
-
-    selection: float = science(
-        0.1,
-        "Share of the training images held out to choose the best epoch.",
-        check=lambda share: 0 < share < 1,
-        must="lie between 0 and 1",
-    )
-    training: TrainingConfig = section(TrainingConfig, "How it is trained.")
-
-
-@dataclass(kw_only=True)
 class AttentionConfig(TrainedConfig):
     """Learned queries attend to tokens; targets read linearly (Adeli, Sun & Kriegeskorte 2025)."""
 
     name: str = science("attention", "The choice's name in its registry.")
-    queries: QueryKind = science(QueryKind.rois, "What has a query of its own: rois, …, one.")
+    queries: QueryKind = science(
+        QueryKind.rois,
+        "What has a query of its own: rois, parcels, streams, hemispheres, one, targets, or free.",
+    )
     rois: list[str] | None = science(
         None, "Regions that have a query; null takes all that the targets name."
     )
     overlap: Overlap = science(
         Overlap.summed, "A target in several regions reads their sum (the source) or their mean."
+    )
+    atlas: str | None = execution(
+        None,
+        "Parcel of each target, for queries=parcels: a .tsv (target, parcel) or a .npy (targets,)."
+        " Its digest enters the fingerprint.",
+    )
+    parcels: int = science(
+        100,
+        "Clusters of each hemisphere for queries=parcels without an atlas.",
+        check=lambda count: count >= 1,
+        must="be 1 or more",
+    )
+    parcel_by: ParcelBy = science(
+        ParcelBy.responses, "Cluster targets by training responses, or by their vertices."
+    )
+    parcel_size: int = science(
+        10,
+        "Fewest targets of a cluster; a smaller one joins the nearest.",
+        check=lambda count: count >= 1,
+        must="be 1 or more",
+    )
+    n_queries: int = science(
+        16, "Queries for queries=free.", check=lambda count: count >= 1, must="be 1 or more"
+    )
+    mix: Mix = science(
+        Mix.joined,
+        "Several layers: joined, a learned mixture for all targets (learned), or per_target.",
+    )
+    depth: int = science(
+        1,
+        "Decoder layers; the queries of later ones know what the earlier ones found.",
+        check=lambda count: count >= 1,
+        must="be 1 or more",
     )
     heads: int = science(
         16, "Attention heads; they divide dim.", check=lambda n: n >= 1, must="be 1 or more"
@@ -210,7 +210,38 @@ class AttentionConfig(TrainedConfig):
     norm: Norm = science(
         Norm.pre, "Normalise before each part (pre, the paper), after it (post), or nowhere (none)."
     )
+    subjects: Subjects = science(
+        Subjects.shared,
+        "Several subjects: shared (one routing, linear readouts of each) or separate models.",
+    )
+    start: str | None = execution(
+        None,
+        "A fitted encode artefact whose routing is taken over: a folder, a label or a fingerprint;"
+        " its fingerprint enters as that of a parent.",
+    )
+    start_lr: float = science(
+        0.0,
+        "Learning rate of the routing taken over, as a share of the other; 0 freezes it.",
+        check=lambda share: 0 <= share <= 1,
+        must="be 0 to 1",
+    )
     training: TrainingConfig = section(_attention_training, "How it is trained.")
+
+
+def atlas_leaves(config: AttentionConfig) -> Mapping[str, Path]:
+    """The atlas file, where one is given."""
+    if config.atlas is None:
+        return {}
+    path = user_path(config.atlas)
+    if not path.is_file():
+        raise MissingDataError(
+            "the atlas is not there",
+            file=path,
+            expected="a .tsv (target, parcel) or a .npy (targets,)",
+            found="nothing",
+            fix="correct encoder.atlas, or leave it out to cluster the targets",
+        )
+    return {f"atlas{path.suffix}": path}
 
 
 @dataclass(kw_only=True)
@@ -250,14 +281,41 @@ class ScoringConfig(Section):
         check=lambda count: count >= 0,
         must="be 0 or more",
     )
+    attention_heads: bool = science(
+        False, "Keep the maps of every head beside their mean: as many times the space."
+    )
 
 
 ENCODERS = Registry(
     "encoder",
     {
         "ridge": Entry(RidgeConfig, "neuroattn.encoding.ridge:Ridge"),
+        "linear_pool": Entry(LinearPoolConfig, "neuroattn.encoding.ridge:Ridge"),
+        "linear_cls": Entry(LinearClsConfig, "neuroattn.encoding.ridge:Ridge"),
+        "pca_ridge": Entry(PcaRidgeConfig, "neuroattn.encoding.pca_ridge:PcaRidge"),
+        "banded_ridge": Entry(BandedRidgeConfig, "neuroattn.encoding.banded:BandedRidge"),
+        "field_ridge": Entry(FieldRidgeConfig, "neuroattn.encoding.field_ridge:FieldRidge"),
+        "mask_oracle": Entry(MaskOracleConfig, "neuroattn.encoding.mask_oracle:MaskOracle"),
+        "fwrf": Entry(FwrfConfig, "neuroattn.encoding.fwrf:Fwrf"),
+        "efficient_probe": Entry(
+            EfficientProbeConfig, "neuroattn.encoding.efficient_probe:EfficientProbeReadout"
+        ),
+        "spatial_feature": Entry(
+            SpatialFeatureConfig, "neuroattn.encoding.spatial_feature:SpatialFeatureReadout"
+        ),
+        "gaussian_rf": Entry(GaussianRfConfig, "neuroattn.encoding.gaussian_rf:GaussianRfReadout"),
+        "semantic_spatial": Entry(
+            SemanticSpatialConfig, "neuroattn.encoding.semantic_spatial:SemanticSpatialReadout"
+        ),
+        "retina_map": Entry(
+            RetinaMapConfig,
+            "neuroattn.encoding.retina_map:RetinaMapReadout",
+            leaves="neuroattn.encoding.trained_schemas:coordinate_leaves",
+        ),
         "attention": Entry(
-            AttentionConfig, "neuroattn.encoding.attention_readout:AttentionReadout"
+            AttentionConfig,
+            "neuroattn.encoding.attention_readout:AttentionReadout",
+            leaves="neuroattn.encoding.registry:atlas_leaves",
         ),
     },
 )
@@ -270,10 +328,16 @@ def leaves(config: Any) -> Mapping[str, Path]:
     return {**split_leaves(config), **ENCODERS.leaves(config.encoder)}
 
 
+def started_from(config: Any) -> Mapping[str, tuple[str, str]]:
+    """The artefact whose routing is taken over, from the root config; nothing in most."""
+    reference = getattr(config.encoder, "start", None)
+    return {"start": ("encode", reference)} if reference else {}
+
+
 STAGES = (
     Stage(
         name="encode",
-        version=3,
+        version=4,
         about="fit a readout from features to responses, fold by fold, and predict the test images",
         reads=(
             "encoder",
@@ -285,6 +349,7 @@ STAGES = (
             "seed",
         ),
         parents=lambda _: ("prepare", "features"),
+        cites=started_from,
         leaves="neuroattn.encoding.registry:leaves",
         run="neuroattn.encoding.stage:run",
         label=lambda config: str(config.encoder.name),

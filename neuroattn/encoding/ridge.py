@@ -16,13 +16,17 @@ each feature's standard deviation: it comes from all training images of the oute
 inner validation part included. It sees no response and no test image, and an inner fold can
 only re-weigh features by the ratio of two estimates of one standard deviation (about
 1 / sqrt(2 n) relative, 1.2 % for n = 3,600), the same for every penalty that is compared.
+
+``encoder.inputs`` says what of a layer is read: all tokens, their mean (``linear_pool``), or the
+network's one vector (``linear_cls``). With ``encoder.select=best_layer`` each target reads the
+one layer with the least inner error (`neuroattn.encoding.banded`).
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -34,9 +38,11 @@ from torch import Tensor, nn
 
 from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.encoding.design import Design, Images, Reader, Scaler, fit_scaler
+from neuroattn.encoding.pooling import flat, single_layers, view
 from neuroattn.encoding.readout import Features, TrainingSet, chosen_layers
-from neuroattn.encoding.registry import Arithmetic, RidgeConfig
+from neuroattn.encoding.registry import Arithmetic, Inputs, RidgeConfig, Select
 from neuroattn.encoding.solvers import (
+    InnerFolds,
     Solution,
     alpha_grid,
     inner_folds,
@@ -49,6 +55,11 @@ log = logging.getLogger("neuroattn.encoding")
 
 END_SHARE = 0.1
 _BLOCK = 4096
+_INPUTS = {
+    Inputs.all: "",
+    Inputs.mean: "the mean over tokens of ",
+    Inputs.cls: "the pooled vector of the network in ",
+}
 _DTYPES = {Arithmetic.float32: torch.float32, Arithmetic.float64: torch.float64}
 
 
@@ -64,6 +75,10 @@ class RidgeModel:
     coefficients : layer -> (features, targets) of standardised features; the primal form.
     images, dual : (images,) training images and (images, targets) their coefficients; the
         dual form, which reads the training images' features again to predict.
+    r_selection : (targets,) correlation over the inner folds' validation images.
+    bands : layer -> (targets,) weight of its Gram matrix, where targets weigh layers; the primal
+        form has taken them in.
+    extra : further columns (targets,) of ``scores.tsv``.
     """
 
     config: RidgeConfig
@@ -74,6 +89,9 @@ class RidgeModel:
     images: Images | None = None
     dual: NDArray[np.float64] | None = None
     device: str = "auto"
+    r_selection: NDArray[np.float64] | None = None
+    bands: Mapping[str, NDArray[np.float64]] | None = None
+    extra: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def predict(self, features: Features, images: NDArray[np.int64]) -> NDArray[np.float32]:
         """Predicted responses (images, targets) of these image ids."""
@@ -81,10 +99,20 @@ class RidgeModel:
         if self.coefficients is not None:
             product = design.times(images, self.coefficients)
         else:
-            product = design.cross(images, _given(self.images)) @ torch.tensor(
-                _given(self.dual), dtype=torch.float64, device=design.device
-            )
+            product = self._across(design, images)
         return (product.cpu().numpy() + self.intercept).astype(np.float32)
+
+    def _across(self, design: Design, images: Images) -> Tensor:
+        """The dual form's prediction, from inner products with the training images."""
+        others, dual = _given(self.images), torch.tensor(_given(self.dual), device=design.device)
+        if self.bands is None:
+            return design.cross(images, others) @ dual
+        parts = [
+            design.only(layer).cross(images, others) @ (dual * torch.from_numpy(weight).to(dual))
+            for layer, weight in self.bands.items()
+            if weight.any()
+        ]
+        return torch.stack(parts).sum(0)
 
     def module(self) -> nn.Module:
         """Tokens by layer to responses (images, targets), differentiable.
@@ -100,23 +128,28 @@ class RidgeModel:
                 found="one coefficient per training image and target",
                 fix="fit it again with a larger encoder.primal_gb, or read fewer layers",
             )
-        return RidgeModule(self.scalers, self.coefficients, self.intercept)
+        return RidgeModule(self.scalers, self.coefficients, self.intercept, self.config.inputs)
 
     def columns(self) -> dict[str, NDArray[np.float64]]:
-        """The penalty of each target."""
-        return {"alpha": self.alpha}
+        """The penalty of each target, and its correlation where the penalty was chosen."""
+        known = {"alpha": self.alpha, "r_selection": self.r_selection}
+        return {**self.extra, **{k: values for k, values in known.items() if values is not None}}
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Arrays and description, for `Ridge.restore`."""
         arrays: dict[str, NDArray[Any]] = {"intercept": self.intercept, "alpha": self.alpha}
+        if self.r_selection is not None:
+            arrays["r_selection"] = self.r_selection
+        arrays |= {f"column/{name}": values for name, values in self.extra.items()}
         for layer, scaler in self.scalers.items():
             arrays |= {f"mean/{layer}": scaler.mean, f"sd/{layer}": scaler.sd}
         for layer, table in (self.coefficients or {}).items():
             arrays[f"coefficients/{layer}"] = table
         if self.coefficients is None:
             arrays |= {"images": _given(self.images), "dual": _given(self.dual)}
+            arrays |= {f"band/{layer}": weight for layer, weight in (self.bands or {}).items()}
         return arrays, {
-            "readout": "ridge",
+            "readout": self.config.name,
             "form": "dual" if self.coefficients is None else "primal",
             "layers": list(self.scalers),
             "targets": len(self.intercept),
@@ -131,6 +164,7 @@ class RidgeModule(nn.Module):
     Parameters
     ----------
     scalers, coefficients : by layer, as in `RidgeModel`.
+    inputs : what of a layer is read.
     """
 
     def __init__(
@@ -138,9 +172,10 @@ class RidgeModule(nn.Module):
         scalers: Mapping[str, Scaler],
         coefficients: Mapping[str, NDArray[np.float32]],
         intercept: NDArray[np.float64],
+        inputs: Inputs = Inputs.all,
     ) -> None:
         super().__init__()
-        self.layers = list(scalers)
+        self.layers, self.inputs = list(scalers), inputs
         offset = np.array(intercept)
         for index, layer in enumerate(self.layers):
             scaler = scalers[layer]
@@ -158,7 +193,7 @@ class RidgeModule(nn.Module):
         """Predicted responses."""
         total = self.offset
         for index, layer in enumerate(self.layers):
-            total = total + tokens[layer].flatten(1) @ self.get_buffer(f"weight{index}")
+            total = total + flat(tokens[layer], self.inputs) @ self.get_buffer(f"weight{index}")
         return total
 
 
@@ -171,6 +206,41 @@ def _given(value: NDArray[Any] | None) -> NDArray[Any]:
             fix="fit it again",
         )
     return value
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fold's regression, as every closed form is given it.
+
+    Parameters
+    ----------
+    design : standardised features, fitted on ``images``.
+    images, counts : (images,) distinct training images and the number of rows of each.
+    rows : (rows,) place of each row's image in ``images``.
+    responses : (rows, targets) in units of ``scale`` (targets,), not centred.
+    grid, folds : the penalties and inner folds to choose by.
+    train : where it is from.
+    """
+
+    design: Design
+    images: Images
+    counts: NDArray[np.int64]
+    rows: Tensor
+    responses: Tensor
+    scale: NDArray[np.float64]
+    grid: NDArray[np.float64]
+    folds: InnerFolds
+    train: TrainingSet
+
+    def gram(self, design: Design) -> Tensor:
+        """Inner products (rows, rows) of a design's features."""
+        gram = design.gram(self.images).to(design.dtype)
+        return _per_row(_per_row(gram, self.rows).T, self.rows)
+
+    def per_image(self, weights: Tensor) -> Tensor:
+        """Dual coefficients (rows, targets) summed over the rows of each image, in float64."""
+        dual = torch.zeros(len(self.images), weights.shape[1], dtype=torch.float64)
+        return dual.index_add_(0, self.rows.cpu(), weights.to("cpu", torch.float64))
 
 
 class Ridge:
@@ -196,22 +266,41 @@ class Ridge:
         design = self._design(train, images, counts)
         responses = torch.tensor(train.responses, dtype=design.dtype)
         responses /= torch.tensor(scale, dtype=design.dtype)
-        grid = alpha_grid(self.config)
-        folds = inner_folds(row_image, self.config.inner_folds, train.seed)
-        rows = torch.tensor(row_image, device=design.device)
+        problem = Problem(
+            design=design,
+            images=images,
+            counts=counts,
+            rows=torch.tensor(row_image, device=design.device),
+            responses=responses,
+            scale=scale,
+            grid=alpha_grid(self.config),
+            folds=inner_folds(row_image, self.config.inner_folds, train.seed),
+            train=train,
+        )
+        model = self._solve(problem)
+        warn_at_ends(model.alpha, problem.grid)
+        return model
+
+    def _solve(self, problem: Problem) -> RidgeModel:
+        """The fitted model; relatives of ridge replace this."""
+        if self.config.select is Select.best_layer:
+            from neuroattn.encoding.banded import best_layer
+
+            return best_layer(self.config, problem)
+        design, grid, folds = problem.design, problem.grid, problem.folds
         batch = self.config.n_targets_batch
-        if design.width <= len(rows):
-            matrix = _per_row(design.matrix(images), rows)
-            solution = solve_primal(matrix, responses, grid, folds, batch)
+        if design.width <= len(problem.rows):
+            matrix = _per_row(design.matrix(problem.images), problem.rows)
+            solution = solve_primal(matrix, problem.responses, grid, folds, batch)
         else:
-            gram = _per_row(_per_row(design.gram(images).to(design.dtype), rows).T, rows)
-            solution = solve_dual(gram, responses, grid, folds, batch)
-        warn_at_ends(solution.alpha, grid)
-        return self._model(design, images, rows, solution.scaled(scale), train.device)
+            gram = problem.gram(design)
+            solution = solve_dual(gram, problem.responses, grid, folds, batch)
+        return self._model(problem, solution.scaled(problem.scale))
 
     def restore(self, arrays: dict[str, NDArray[Any]], description: Any) -> RidgeModel:
         """The fitted ridge whose `RidgeModel.state` this is."""
         layers = list(description["layers"])
+        column, band = "column/", "band/"
         primal = description["form"] == "primal"
         return RidgeModel(
             config=self.config,
@@ -221,50 +310,67 @@ class Ridge:
             coefficients={n: arrays[f"coefficients/{n}"] for n in layers} if primal else None,
             images=arrays.get("images"),
             dual=arrays.get("dual"),
+            r_selection=arrays.get("r_selection"),
+            bands={n: arrays[band + n] for n in layers if band + n in arrays} or None,
+            extra={n.removeprefix(column): arrays[n] for n in arrays if n.startswith(column)},
         )
 
     def methods(self) -> str:
         """A sentence for the Methods text."""
-        config = self.config
-        scaling = "standardised" if config.standardise else "centred"
         return (
-            f"Responses were predicted by ridge regression on {_layers(config.layers)},"
-            f" {scaling} on the training images; each target's penalty was chosen among"
-            f" {config.n_alphas} by {config.inner_folds}-fold cross-validation over training images"
+            f"Responses were predicted by ridge regression on {self._features()};"
+            f" each target's {self._chosen()} by {self.config.inner_folds}-fold"
+            f" cross-validation over training images"
             f" (himalaya {version('himalaya')}; Dupré la Tour et al., 2022, NeuroImage 264:119728)"
         )
 
+    def _features(self) -> str:
+        config = self.config
+        scaling = "standardised" if config.standardise else "centred"
+        return f"{_INPUTS[config.inputs]}{_layers(config.layers)}, {scaling} on the training images"
+
+    def _chosen(self) -> str:
+        penalties = f"chosen among {self.config.n_alphas}"
+        if self.config.select is Select.best_layer:
+            return f"layer and penalty were {penalties} penalties a layer"
+        return f"penalty was {penalties}"
+
     def _design(self, train: TrainingSet, images: Images, counts: NDArray[np.int64]) -> Design:
-        reader = Reader(train.features, self.config.tile_mib)
+        config = self.config
+        features = view(train.features, config.inputs)
+        layers = chosen_layers(features, config.layers)
+        if config.inputs is Inputs.cls:
+            layers = single_layers(features, config.layers)
+        reader = Reader(features, config.tile_mib)
         scalers = {
-            layer: fit_scaler(reader, layer, images, counts, self.config.standardise)
-            for layer in chosen_layers(train.features, self.config.layers)
+            layer: fit_scaler(reader, layer, images, counts, config.standardise) for layer in layers
         }
         return _bound(self.config, train.features, scalers, train.device)
 
-    def _model(
-        self,
-        design: Design,
-        images: Images,
-        rows: Tensor,
-        solution: Solution,
-        device: str,
-    ) -> RidgeModel:
-        fitted = RidgeModel(
+    def _model(self, problem: Problem, solution: Solution) -> RidgeModel:
+        design, weights = problem.design, solution.weights
+        fitted = self.unfinished(problem, solution)
+        if design.width <= len(problem.rows):
+            return replace(fitted, coefficients=_by_layer(design, weights))
+        dual = problem.per_image(weights)
+        if self.fits(design, weights.shape[1]):
+            return replace(fitted, coefficients=design.transposed_times(problem.images, dual))
+        return replace(fitted, images=problem.images, dual=dual.numpy())
+
+    def unfinished(self, problem: Problem, solution: Solution) -> RidgeModel:
+        """The model without its coefficients."""
+        return RidgeModel(
             config=self.config,
-            scalers=design.scalers,
+            scalers=problem.design.scalers,
             intercept=solution.intercept,
             alpha=solution.alpha,
-            device=device,
+            device=problem.train.device,
+            r_selection=solution.r_selection,
         )
-        weights = solution.weights
-        if design.width <= len(rows):
-            return replace(fitted, coefficients=_by_layer(design, weights))
-        dual = torch.zeros(len(images), weights.shape[1], dtype=torch.float64)
-        dual.index_add_(0, rows.cpu(), weights.to(torch.float64))
-        if design.width * weights.shape[1] * 4 <= self.config.primal_gb * 1e9:
-            return replace(fitted, coefficients=design.transposed_times(images, dual))
-        return replace(fitted, images=images, dual=dual.numpy())
+
+    def fits(self, design: Design, targets: int) -> bool:
+        """Whether the primal form may be stored."""
+        return design.width * targets * 4 <= self.config.primal_gb * 1e9
 
 
 def _per_row(table: Float[Tensor, "images columns"], rows: Tensor) -> Float[Tensor, "rows columns"]:
@@ -314,7 +420,7 @@ def warn_at_ends(alpha: NDArray[np.float64], grid: NDArray[np.float64]) -> None:
 def _bound(
     config: RidgeConfig, features: Features, scalers: Mapping[str, Scaler], device: str
 ) -> Design:
-    reader = Reader(features, config.tile_mib)
+    reader = Reader(view(features, config.inputs), config.tile_mib)
     return Design(reader, scalers, _DTYPES[config.precision], solver_device(device))
 
 

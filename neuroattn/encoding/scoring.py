@@ -7,6 +7,7 @@ Test images are permuted, and drawn again, within folds and equally at all targe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,14 +42,49 @@ def resampled(
     roi, n_targets, r, r_low, r_high, r_squared, nc, r_squared_over_nc, share_q05 (the share of
     its targets above chance at an FDR of 5 %).
     """
+    found = resample(scores, results, options, seed)
+    q = found.columns["q"].to_numpy()
+    return found.columns, region_table(scores, q, found.regions, found.means)
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """What resampling gave for some targets.
+
+    Parameters
+    ----------
+    columns : (r_low, r_high, p, q, p_max) for each target.
+    regions : rows of each region, all targets first.
+    total, known : (draws, regions) sum of the defined r of its targets in each draw, and their
+        number; None where nothing was drawn.
+    """
+
+    columns: pd.DataFrame
+    regions: dict[str, NDArray[np.int64]]
+    total: Floats | None = None
+    known: Floats | None = None
+
+    @property
+    def means(self) -> Floats | None:
+        """Mean r of each region in each draw (draws, regions)."""
+        if self.total is None or self.known is None:
+            return None
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(self.total / self.known)
+
+
+def resample(
+    scores: pd.DataFrame, results: Sequence[FoldResult], options: ScoringConfig, seed: int
+) -> Resampled:
+    """Permute and draw again the test images of one subject's folds."""
     sides = _joined(results)
     enough = min(len(result.test) for result in results) >= FEWEST
     columns = {name: np.full(len(scores), np.nan) for name in RESAMPLED}
     regions = {ALL: np.arange(len(scores)), **roi_rows(scores["rois"])}
-    means: Floats | None = None
+    total = known = None
     if enough and options.bootstraps:
         draws_seed = derive_seed(seed, "bootstrap")
-        columns["r_low"], columns["r_high"], means = _intervals(
+        columns["r_low"], columns["r_high"], total, known = _intervals(
             sides, list(regions.values()), options.bootstraps, draws_seed
         )
     if enough and options.permutations:
@@ -56,8 +92,7 @@ def resampled(
             *sides, draws=options.permutations, seed=derive_seed(seed, "permutation")
         )
         columns |= {"p": test.p, "q": test.q, "p_max": test.p_max}
-    frame = pd.DataFrame(columns)
-    return frame, _region_table(scores, frame["q"].to_numpy(), regions, means)
+    return Resampled(pd.DataFrame(columns), regions, total, known)
 
 
 def _joined(results: Sequence[FoldResult]) -> Sides:
@@ -70,8 +105,8 @@ def _joined(results: Sequence[FoldResult]) -> Sides:
 
 def _intervals(
     sides: Sides, regions: list[NDArray[np.int64]], draws: int, seed: int
-) -> tuple[Floats, Floats, Floats]:
-    """Ends of each target's interval, and the mean r of each region in each draw."""
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Ends of each target's interval; sum and number of r of each region in each draw."""
     count = sides[0].shape[1]
     low, high = np.full(count, np.nan), np.full(count, np.nan)
     member = np.zeros((count, len(regions)))
@@ -83,13 +118,13 @@ def _intervals(
         defined = np.isfinite(r)
         total += np.where(defined, r, 0.0) @ member[part]
         known += defined.astype(float) @ member[part]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return low, high, total / known
+    return low, high, total, known
 
 
-def _region_table(
-    scores: pd.DataFrame, q: Floats, regions: dict[str, Any], means: Floats | None
+def region_table(
+    scores: pd.DataFrame, q: Floats, regions: dict[str, NDArray[np.int64]], means: Floats | None
 ) -> pd.DataFrame:
+    """A row for each region, see `resampled`."""
     table = []
     for index, (name, rows) in enumerate(regions.items()):
         part = scores.iloc[rows]

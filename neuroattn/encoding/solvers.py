@@ -20,7 +20,7 @@ from torch import Tensor
 
 from neuroattn.core.errors import DataError
 from neuroattn.core.seeding import generator
-from neuroattn.encoding.registry import RidgeConfig
+from neuroattn.encoding.ridge_schemas import PenaltyConfig
 
 InnerFolds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
@@ -34,19 +34,22 @@ class Solution:
     weights : (features, targets) in the primal, (rows, targets) in the dual form.
     intercept : (targets,) for centred features.
     alpha : (targets,) chosen penalties, in units of ``scale``.
+    r_selection : (targets,) correlation over validation images at that penalty, averaged over
+        inner folds; a prediction that does not vary counts as 0.
     """
 
     weights: Float[Tensor, "coefficients targets"]
     intercept: NDArray[np.float64]
     alpha: NDArray[np.float64]
+    r_selection: NDArray[np.float64] | None = None
 
     def scaled(self, scale: NDArray[np.float64]) -> Solution:
         """The solution for responses that are ``scale`` (targets,) times as large."""
         weights = self.weights.to(torch.float64) * torch.from_numpy(scale)
-        return Solution(weights, self.intercept * scale, self.alpha)
+        return Solution(weights, self.intercept * scale, self.alpha, self.r_selection)
 
 
-def alpha_grid(config: RidgeConfig) -> NDArray[np.float64]:
+def alpha_grid(config: PenaltyConfig) -> NDArray[np.float64]:
     """The penalties that are compared, ascending."""
     low, high = np.log10(config.alpha_min), np.log10(config.alpha_max)
     return np.logspace(low, high, config.n_alphas)
@@ -96,12 +99,14 @@ def solve_dual(
     """
     from himalaya.kernel_ridge import solve_kernel_ridge_cv_eigenvalues
 
-    scale = float(gram.trace()) / len(gram)
+    scale, watch = float(gram.trace()) / len(gram), _Watch(len(folds), len(alphas))
     with himalaya_backend(gram.device):
         chosen, weights, _, intercept = solve_kernel_ridge_cv_eigenvalues(
-            gram, responses, **_search(gram, alphas * _usable(scale), folds, batch)
-        )
-    return Solution(weights, _numpy(intercept), _snapped(_numpy(chosen) / scale, alphas))
+            gram, responses, score_func=watch,
+            **_search(gram, alphas * _usable(scale), folds, batch),
+        )  # fmt: skip
+    alpha = _snapped(_numpy(chosen) / scale, alphas)
+    return Solution(weights, _numpy(intercept), alpha, watch.correlation(alpha, alphas))
 
 
 def solve_primal(
@@ -118,11 +123,14 @@ def solve_primal(
     from himalaya.ridge import solve_ridge_cv_svd
 
     scale = float(matrix.square().sum()) / len(matrix)
+    watch = _Watch(len(folds), len(alphas))
     with himalaya_backend(matrix.device):
         chosen, weights, _, intercept = solve_ridge_cv_svd(
-            matrix, responses, warn=False, **_search(matrix, alphas * _usable(scale), folds, batch)
-        )
-    return Solution(weights, _numpy(intercept), _snapped(_numpy(chosen) / scale, alphas))
+            matrix, responses, warn=False, score_func=watch,
+            **_search(matrix, alphas * _usable(scale), folds, batch),
+        )  # fmt: skip
+    alpha = _snapped(_numpy(chosen) / scale, alphas)
+    return Solution(weights, _numpy(intercept), alpha, watch.correlation(alpha, alphas))
 
 
 def _search(
@@ -136,6 +144,36 @@ def _search(
         "n_alphas_batch": 1,  # each holds a (rows, rows) matrix
         "Y_in_cpu": like.device.type == "cuda",  # its CPU backend trips over the option
     }
+
+
+class _Watch:
+    """The squared loss that chooses a penalty, and on the way the correlation at each of them.
+
+    The solvers ask for every inner fold, in it for every penalty, in it for every batch of
+    targets.
+    """
+
+    def __init__(self, folds: int, alphas: int) -> None:
+        self._shape, self._seen = (folds, alphas), list[NDArray[np.float32]]()
+
+    def __call__(self, measured: Tensor, predicted: Tensor) -> Tensor:
+        from himalaya.scoring import l2_neg_loss
+
+        centred = predicted - predicted.mean(1, keepdim=True)
+        truth = measured - measured.mean(0)
+        spread = centred.square().sum(1) * truth.square().sum(0)
+        r = (centred * truth).sum(1) / spread.clamp_min(torch.finfo(spread.dtype).tiny).sqrt()
+        self._seen.append(r[0].float().cpu().numpy())  # one penalty at a time, see `_search`
+        loss: Tensor = l2_neg_loss(measured, predicted)
+        return loss
+
+    def correlation(
+        self, chosen: NDArray[np.float64], alphas: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Correlation (targets,) at the chosen penalties, averaged over inner folds."""
+        seen = np.concatenate(self._seen).reshape(*self._shape, len(chosen))
+        mean = np.nan_to_num(seen, copy=False).mean(0, dtype=np.float64)
+        return np.asarray(mean[np.searchsorted(alphas, chosen), np.arange(len(chosen))])
 
 
 def _usable(scale: float) -> float:

@@ -1,8 +1,9 @@
 """Tokens from the feature store to a network: their shapes, their statistics, their standardising.
 
-Every channel is standardised with its mean and deviation over training images and tokens. A
-`Front` holds these statistics as buffers and stands before whatever network is trained, so a
-fitted readout takes the tokens of a backbone as they are.
+Every channel is standardised with its mean and deviation over training images and tokens, after
+a projection on principal components where one is asked for. A `Front` holds these statistics as
+buffers and stands before whatever network is trained, so a fitted readout takes the tokens of a
+backbone as they are.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isqrt
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neuroattn.core.errors import DataError
+from neuroattn.encoding.joint import SubjectResponses, batch_of
+from neuroattn.encoding.projection import Projection, ProjectionModule, fit_projection
 from neuroattn.encoding.readout import Features
 from neuroattn.training.batches import Batch
 from neuroattn.training.sampler import Indices
@@ -46,6 +50,13 @@ def layer_shape(features: Features, layer: str) -> Shape:
         return Shape((int(rows), int(columns)), channels)
     side = isqrt(count)
     return Shape((side, side) if side * side == count else (1, count), channels)
+
+
+def projected(shapes: Mapping[str, Shape], components: int | None) -> dict[str, Shape]:
+    """Shapes after a projection of each layer on so many components; None leaves them alone."""
+    if components is None:
+        return dict(shapes)
+    return {layer: Shape(shape.grid, components) for layer, shape in shapes.items()}
 
 
 def joined(shapes: Mapping[str, Shape]) -> Shape:
@@ -78,35 +89,38 @@ def blocks(total: int) -> list[slice]:
     return [slice(start, start + BLOCK) for start in range(0, total, BLOCK)]
 
 
+@dataclass(frozen=True, eq=False)
 class TokenSource:
-    """Tokens and standardised responses by training row, read from the store batch by batch.
+    """Tokens and standardised responses by training row, read batch by batch.
 
     Parameters
     ----------
     images : (rows,) image id of each row.
-    responses : (rows, targets) in units of standard deviations.
+    responses : (rows, targets) as measured; may lie in a file.
+    mean, sd : (targets,) with which they are standardised.
+    chosen : (samples,) the rows that are samples of this source.
     """
 
-    def __init__(
-        self,
-        features: Features,
-        layers: list[str],
-        images: Images,
-        responses: NDArray[np.float32],
-    ) -> None:
-        self.features, self.layers = features, layers
-        self.images, self.responses = images, responses
+    features: Features
+    layers: list[str]
+    images: Images
+    responses: NDArray[np.float32] | SubjectResponses
+    mean: NDArray[np.float32]
+    sd: NDArray[np.float32]
+    chosen: Images
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.chosen)
 
     def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:  # noqa: ARG002
-        """``tokens/<layer>`` (images, tokens, dim) and ``responses`` (images, targets)."""
-        rows = np.asarray(indices)
+        """``tokens/<layer>`` (images, tokens, dim) and ``responses`` (images, targets).
+
+        With several subjects ``seen`` (images, targets) says what was measured.
+        """
+        rows = self.chosen[np.asarray(indices)]
         tokens = read(self.features, self.layers, self.images[rows])
-        return {PREFIX + layer: values for layer, values in tokens.items()} | {
-            "responses": torch.from_numpy(self.responses[rows])
-        }
+        named = {PREFIX + layer: values for layer, values in tokens.items()}
+        return named | batch_of(self.responses[rows], self.mean, self.sd)
 
 
 def tokens_of(batch: Batch) -> dict[str, Tensor]:
@@ -139,34 +153,61 @@ def channel_statistics(
 
 
 class Front(nn.Module):
-    """Standardises the tokens of each layer.
+    """Projects where that was asked for, and standardises the tokens of each layer.
 
     Parameters
     ----------
-    shapes : layer -> shape, in the order in which layers are joined.
+    shapes : layer -> shape after a projection, in the order in which layers are joined.
     """
 
     def __init__(self, shapes: Mapping[str, Shape]) -> None:
         super().__init__()
         self.layers = list(shapes)
+        self.projections = nn.ModuleDict()
         for index, shape in enumerate(shapes.values()):
             self.register_buffer(f"mean{index}", torch.zeros(shape.channels))
             self.register_buffer(f"scale{index}", torch.ones(shape.channels))
 
-    def learn(self, features: Features, images: Images) -> None:
-        """Take the statistics of these training images."""
+    def learn(self, features: Features, images: Images, components: int | None = None) -> None:
+        """Take the statistics of these training images, on so many components of each layer."""
         for index, layer in enumerate(self.layers):
-            mean, scale = channel_statistics(features, layer, images)
-            self.get_buffer(f"mean{index}").copy_(mean)
+            if components is None:
+                mean, scale = channel_statistics(features, layer, images)
+                self.get_buffer(f"mean{index}").copy_(mean)
+            else:
+                projection = fit_projection(features, layer, images, components)
+                self.projections[str(index)] = projection.module()
+                scale = component_scale(projection)  # their mean is 0
             self.get_buffer(f"scale{index}").copy_(scale)
+
+    def expect(self, arrays: Mapping[str, NDArray[Any]], prefix: str) -> None:
+        """Make room for the projections among stored arrays, whose names begin with ``prefix``."""
+        for index in range(len(self.layers)):
+            basis = arrays.get(f"{prefix}projections.{index}.basis")
+            if basis is not None:
+                self.projections[str(index)] = ProjectionModule.empty(*basis.shape)
 
     def forward(self, tokens: Tokens) -> dict[str, Tensor]:
         """Standardised tokens by layer."""
         return {
-            layer: (tokens[layer] - self.get_buffer(f"mean{index}"))
+            layer: (self._project(index, tokens[layer]) - self.get_buffer(f"mean{index}"))
             * self.get_buffer(f"scale{index}")
             for index, layer in enumerate(self.layers)
         }
+
+    def _project(self, index: int, tokens: Tensor) -> Tensor:
+        name = str(index)
+        if name not in self.projections:
+            return tokens
+        fewer: Tensor = self.projections[name](tokens)
+        return fewer
+
+
+def component_scale(projection: Projection) -> Float[Tensor, " components"]:
+    """Inverse standard deviation of each component; 0 for one that hardly varies."""
+    sd = np.sqrt(projection.variance.astype(np.float64))
+    inverse = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd > _FLOOR * sd.max())
+    return torch.from_numpy(inverse.astype(np.float32))
 
 
 def join(tokens: Tokens) -> Float[Tensor, "images tokens channels"]:

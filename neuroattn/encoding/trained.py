@@ -22,9 +22,17 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from neuroattn.core.errors import DataError
+from neuroattn.core.errors import ArtefactError, DataError
 from neuroattn.core.seeding import derive_seed, generator
+from neuroattn.encoding.joint import (
+    SeenCorrelation,
+    SeenScores,
+    SubjectResponses,
+    masked_sum,
+)
+from neuroattn.encoding.kept import keep_history
 from neuroattn.encoding.readout import Features, TrainingSet, chosen_layers
 from neuroattn.encoding.registry import TrainedConfig
 from neuroattn.encoding.tokens import (
@@ -35,10 +43,10 @@ from neuroattn.encoding.tokens import (
     TokenSource,
     blocks,
     layer_shape,
+    projected,
     read,
     tokens_of,
 )
-from neuroattn.stats.correlation import pearson
 from neuroattn.training.batches import Batch, EvaluationLoader
 from neuroattn.training.loop import Runtime, fit
 from neuroattn.training.selection import SelectionSet, TrainingData
@@ -78,8 +86,13 @@ class HemisphereLoss:
     columns: tuple[Tensor, ...]
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Sum over hemispheres of the mean squared error over pictures and targets."""
+        """Sum over hemispheres of the mean squared error over pictures and targets.
+
+        With several subjects each mean is over what was measured.
+        """
         error: Tensor = (model(tokens_of(batch)) - batch["responses"]).square()
+        if "seen" in batch:
+            return masked_sum(error, batch["seen"], self.columns)
         if len(self.columns) == 1:
             return error.mean()
         parts = [error[:, columns.to(error.device)].mean() for columns in self.columns]
@@ -87,16 +100,13 @@ class HemisphereLoss:
 
     def evaluate(self, model: nn.Module, loader: EvaluationLoader) -> Mapping[str, float]:
         """``r``: Pearson correlation per target over the selection images, averaged; ``loss``."""
-        predicted, measured, total, rows = [], [], 0.0, 0
+        scores = SeenScores()
         for batch in loader:
-            guess = model(tokens_of(batch))
-            predicted.append(guess.cpu().numpy())
-            measured.append(batch["responses"].cpu().numpy())
-            total += float((guess - batch["responses"]).square().mean()) * len(guess)
-            rows += len(guess)
-        r = pearson(np.concatenate(predicted), np.concatenate(measured))
-        known = r[np.isfinite(r)]
-        return {"r": float(known.mean()) if known.size else 0.0, "loss": total / rows}
+            guess, measured = model(tokens_of(batch)), batch["responses"]
+            scores.add(
+                guess, measured, batch.get("seen", torch.ones_like(measured, dtype=torch.bool))
+            )
+        return scores.scores()
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +117,7 @@ class TrainedModel:
     ----------
     name : of the readout in its registry.
     network : on the CPU, in evaluation mode.
-    shapes : layer -> shape of its tokens.
+    shapes : layer -> shape of its tokens, as the core takes them.
     plan : what the network was built from, as JSON.
     mean, sd : (targets,) of the training responses.
     r_selection : (targets,) correlation over the images that chose the epoch.
@@ -196,6 +206,10 @@ class TrainedReadout(ABC):
         ConfigError, DataError : the keys do not fit the targets or the tokens.
         """
 
+    def plan_for(self, train: TrainingSet, shapes: Shapes) -> Plan:
+        """The plan from all that may be learned from; most need the targets alone."""
+        return self.plan(train.targets, shapes)
+
     @abstractmethod
     def network(self, plan: Plan, shapes: Shapes) -> nn.Module:
         """The untrained core: standardised tokens by layer in, (images, targets) out.
@@ -207,9 +221,22 @@ class TrainedReadout(ABC):
     def methods(self) -> str:
         """A sentence for the Methods text, without a full stop."""
 
+    def fewer(self) -> str:
+        """What follows "the tokens" in a sentence where their channels were projected."""
+        count = self.config.components
+        kept = f" (projected on {count} principal components of each layer's channels over the"
+        return "" if count is None else f"{kept} training images)"
+
     def task(self, targets: pd.DataFrame) -> HemisphereLoss:
         """Loss and evaluation."""
         return HemisphereLoss(hemispheres(targets))
+
+    def begin(self, network: Network) -> Optimizer | None:  # noqa: ARG002
+        """Change an untrained network before it is trained; most leave it as it is.
+
+        Returns an optimiser in place of the configured one, or None.
+        """
+        return None
 
     def fit(self, train: TrainingSet) -> TrainedModel:
         """Train on the training images alone; resumes from ``train.work``.
@@ -220,35 +247,43 @@ class TrainedReadout(ABC):
         DataError : responses are not finite, or layers have different grids.
         """
         layers = chosen_layers(train.features, self.config.layers)
-        shapes = {layer: layer_shape(train.features, layer) for layer in layers}
+        stored = {layer: layer_shape(train.features, layer) for layer in layers}
+        shapes = projected(stored, self.config.components)
         mean, sd = response_statistics(train.responses)
-        plan = self.plan(train.targets, shapes)
+        plan = self.plan_for(train, shapes)
         torch.manual_seed(derive_seed(train.seed, "weights"))
         network = Network(shapes, self.network(plan, shapes))
-        network.front.learn(train.features, np.unique(train.images))
+        network.front.learn(train.features, np.unique(train.images), self.config.components)
+        optimiser = self.begin(network)
         held = held_out(np.unique(train.images), self.config.selection, train.seed)
         is_held = np.isin(train.images, held)
-        responses = (train.responses - mean) / sd
 
         def source(rows: NDArray[np.bool_]) -> TokenSource:
-            return TokenSource(train.features, layers, train.images[rows], responses[rows])
+            return TokenSource(
+                train.features, layers, train.images, train.responses, mean, sd,
+                np.flatnonzero(rows),
+            )  # fmt: skip
 
         data = TrainingData(
             train=source(~is_held),
             train_images=train.images[~is_held],
             selection=SelectionSet("selection", held, source(is_held)),
         )
-        self._train(network, data, train)
+        self._train(network, data, train, optimiser)
         none = np.full(len(mean), np.nan)
         model = self.fitted(
             self.config.name, network.cpu().eval(), shapes, plan, mean, sd, r_selection=none
         )
-        none[:] = pearson(
-            model.predict(train.features, train.images[is_held]), train.responses[is_held]
-        )
+        none[:] = _over(model, train, np.flatnonzero(is_held))
         return model
 
-    def _train(self, network: nn.Module, data: TrainingData, train: TrainingSet) -> None:
+    def _train(
+        self,
+        network: nn.Module,
+        data: TrainingData,
+        train: TrainingSet,
+        optimiser: Optimizer | None,
+    ) -> None:
         training = self.config.training
         steps = -(-len(data.train) // (training.batch_size * training.accumulate))
         reporter = (
@@ -257,29 +292,55 @@ class TrainedReadout(ABC):
             else train.open_progress("training steps", steps * training.epochs)
         )
         with reporter as progress:
-            fit(
+            outcome = fit(
                 network, self.task(train.targets), data, training,
                 seed=train.seed, folder=train.work / "training",
+                optimiser=optimiser,
                 runtime=Runtime(
                     device=train.device, tracker=train.tracker or Silent(), progress=progress
                 ),
             )  # fmt: skip
+        keep_history(train.work, outcome.history)
 
     def restore(self, arrays: dict[str, NDArray[Any]], description: Any) -> TrainedModel:
-        """The fitted readout whose `TrainedModel.state` this is."""
+        """The fitted readout whose `TrainedModel.state` this is.
+
+        Raises
+        ------
+        ArtefactError : it is of another readout, or has keys that this version does not know.
+        """
+        unknown = sorted(set(description) ^ {"readout", "shapes", "plan"})
+        if unknown or description["readout"] != self.config.name:
+            raise ArtefactError(
+                "this model was stored in another form", expected=f"readout {self.config.name}",
+                found=", ".join(unknown) or description["readout"],
+                fix="load it with the version of neuroattn that wrote it, or fit it again",
+            )  # fmt: skip
         shapes = {
             layer: Shape((int(shape["grid"][0]), int(shape["grid"][1])), int(shape["channels"]))
             for layer, shape in description["shapes"].items()
         }
         plan = description["plan"]
         network = Network(shapes, self.network(plan, shapes))
+        network.front.expect(arrays, "front.")
         mean, sd, r = (arrays.pop(n) for n in ("response_mean", "response_sd", "r_selection"))
         network.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
         return self.fitted(self.config.name, network.eval(), shapes, plan, mean, sd, r)
 
 
+def _over(model: TrainedModel, train: TrainingSet, rows: Images) -> NDArray[np.float64]:
+    """Correlation (targets,) over some rows of a training set, a block at a time."""
+    found = SeenCorrelation(len(model.mean))
+    for part in blocks(len(rows)):
+        some = rows[part]
+        guess = (model.predict(train.features, train.images[some]) - model.mean) / model.sd
+        table = (np.asarray(train.responses[some]) - model.mean) / model.sd
+        found.add(guess, table, np.isfinite(table))
+    return found.r()
+
+
 def response_statistics(
-    responses: NDArray[np.float32],
+    responses: NDArray[np.float32] | SubjectResponses,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and standard deviation (targets,) of the training responses; 1 where constant.
 
@@ -287,8 +348,16 @@ def response_statistics(
     ------
     DataError : a response is NaN or infinite.
     """
-    mean = responses.mean(axis=0, dtype=np.float64)
-    sd = responses.std(axis=0, dtype=np.float64)
+    if isinstance(responses, SubjectResponses):
+        parts = [response_statistics(part) for part in responses.seen()]
+        means, deviations = zip(*parts, strict=True)
+        return np.concatenate(means), np.concatenate(deviations)
+    mean, squares = np.zeros((2, responses.shape[1]))
+    for rows in blocks(len(responses)):
+        mean += responses[rows].sum(0, dtype=np.float64) / len(responses)
+    for rows in blocks(len(responses)):
+        squares += np.square(responses[rows] - mean).sum(0) / len(responses)
+    sd = np.sqrt(squares)
     if not np.isfinite(sd).all():
         raise DataError(
             "the training responses are not all finite",

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 knows what is on three photographs, and how sure it is.
+"""EfficientNet-Lite0, 1 and 2 know what is on three photographs, and how sure they are.
 
 The probabilities are those of an independent implementation of the network (the package
 efficientnet-lite-pytorch 0.1.0) on the same pixels; ours agrees to 1e-5 in the logits.
@@ -16,7 +16,13 @@ from skimage import data
 from neuroattn.features import efficientnet_lite as module
 from neuroattn.features.efficientnet_lite import EfficientNetLiteBackbone, build
 from neuroattn.features.images import fit_picture
-from neuroattn.features.registry import EfficientNetLiteConfig, Resize
+from neuroattn.features.registry import (
+    EfficientNetLite1Config,
+    EfficientNetLite2Config,
+    EfficientNetLiteConfig,
+    Interpolation,
+    Resize,
+)
 from neuroattn.features.stage import unit_pixels
 
 CPU = torch.device("cpu")
@@ -41,11 +47,23 @@ def _backbone() -> EfficientNetLiteBackbone:
     return build(EfficientNetLiteConfig(), CPU)
 
 
+# The judges, each at the size of its training: classes, and how sure they are.
+JUDGES = {
+    EfficientNetLite1Config: (0.7948, 0.6948, 0.7326),
+    EfficientNetLite2Config: (0.7505, 0.8722, 0.7568),
+}
+JUDGES_MAPS = {"blocks.6": (30, 33), "blocks.10": (15, 17), "blocks.14": (15, 17)}
+
+
 @cache
-def _pixels(resize: Resize) -> torch.Tensor:
+def _photographs() -> list[np.ndarray]:
     pictures = [np.asarray(getattr(data, name)()) for name in KNOWN]
-    colour = [p if p.ndim == 3 else np.repeat(p[..., None], 3, axis=2) for p in pictures]
-    return unit_pixels(np.stack([fit_picture(p, 224, resize) for p in colour]), CPU)
+    return [p if p.ndim == 3 else np.repeat(p[..., None], 3, axis=2) for p in pictures]
+
+
+@cache
+def _pixels(resize: Resize, side: int = 224) -> torch.Tensor:
+    return unit_pixels(np.stack([fit_picture(p, side, resize) for p in _photographs()]), CPU)
 
 
 def _probabilities(resize: Resize = Resize.squash) -> torch.Tensor:
@@ -70,6 +88,31 @@ def test_cat_espresso_and_tripod_are_known() -> None:
 
 def test_a_crop_shows_the_same_things() -> None:
     assert _probabilities(Resize.crop).argmax(1).tolist() == [EGYPTIAN_CAT, ESPRESSO, TRIPOD]
+
+
+@pytest.mark.parametrize("schema", JUDGES)
+def test_the_judges_know_them_too(schema: type[EfficientNetLiteConfig]) -> None:
+    backbone = build(schema(), CPU)
+    with torch.inference_mode():
+        found = backbone.logits(_pixels(Resize.squash, schema().image_size)).softmax(dim=1)
+    assert found.argmax(1).tolist() == [EGYPTIAN_CAT, ESPRESSO, TRIPOD]
+    assert found.max(1).values.tolist() == pytest.approx(JUDGES[schema], abs=2e-3)
+    place = list(JUDGES).index(schema)
+    grids = {layer: backbone.native(layer).grid for layer in backbone.layers}
+    assert grids == {layer: (sides[place],) * 2 for layer, sides in JUDGES_MAPS.items()}
+
+
+@pytest.mark.parametrize("schema", JUDGES)
+def test_the_published_evaluation_crop_shows_the_same_things(
+    schema: type[EfficientNetLiteConfig],
+) -> None:
+    """Centre crop of side / (side + 32), bicubic: how these networks were tested."""
+    side = schema().image_size
+    keys = (side, Resize.crop, Interpolation.bicubic, side / (side + 32))
+    pixels = unit_pixels(np.stack([fit_picture(p, *keys) for p in _photographs()]), CPU)
+    with torch.inference_mode():
+        found = build(schema(), CPU).logits(pixels)
+    assert found.argmax(1).tolist() == [EGYPTIAN_CAT, ESPRESSO, TRIPOD]
 
 
 def test_maps_have_the_published_shapes() -> None:

@@ -129,6 +129,30 @@ def test_penalties_are_those_of_brute_force_cross_validation(images: int) -> Non
     assert len(set(model.alpha)) > 1
 
 
+@pytest.mark.parametrize("batch", [5, 4096])
+@pytest.mark.parametrize("images", [60, 15])
+def test_r_selection_is_that_of_the_inner_folds_at_the_chosen_penalty(
+    images: int, batch: int
+) -> None:
+    """Against a plain loop over scikit-learn, in the primal and in the dual form."""
+    features, train = store(images), np.arange(images)
+    y = linear(features, 12, 1.0).astype(np.float32)
+    config = RidgeConfig(
+        alpha_min=1e-2, alpha_max=1e3, n_alphas=6, inner_folds=3, n_targets_batch=batch
+    )
+    model = Ridge(config).fit(training(features, train, y, seed=7))
+    z = StandardScaler().fit_transform(features.flat())
+    scale, folds, expected = np.square(z).sum() / images, inner_folds(train, 3, 7), []
+    for target, alpha in enumerate(model.alpha):
+        reference, column = ReferenceRidge(alpha=alpha * scale), y[:, [target]]
+        guesses = [reference.fit(z[i], column[i]).predict(z[h]) for i, h in folds]
+        pairs = zip(guesses, folds, strict=True)
+        expected.append(np.mean([pearson(g.reshape(-1, 1), column[h]) for g, (_, h) in pairs]))
+    assert model.r_selection is not None
+    np.testing.assert_allclose(model.r_selection, expected, atol=1e-5)
+    np.testing.assert_array_equal(model.columns()["r_selection"], model.r_selection)
+
+
 @pytest.mark.parametrize(("images", "width"), [(200, 40), (60, 400)])
 def test_a_noiseless_target_chooses_a_small_penalty_and_noise_a_large_one(
     images: int, width: int

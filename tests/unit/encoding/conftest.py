@@ -28,6 +28,7 @@ from neuroattn.data.registry import (
 from neuroattn.data.store import Moments, session_codes
 from neuroattn.encoding import stage
 from neuroattn.encoding.registry import EncoderConfig, RidgeConfig, ScoringConfig
+from neuroattn.features.registry import EfficientNetLiteConfig
 from neuroattn.training.tracking import Silent
 
 Array = np.ndarray[Any, Any]
@@ -165,6 +166,7 @@ def context_for(
                 normalise=normalise,
                 ceiling=ceiling or CeilingConfig(),
             ),
+            backbone=EfficientNetLiteConfig(),
             runtime=RuntimeConfig(device=Device.cpu),
             scoring=ScoringConfig(permutations=19, bootstraps=20, attention_images=3),
         )

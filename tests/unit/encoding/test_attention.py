@@ -9,13 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from neuroattn.encoding.attention import (
-    Architecture,
-    Attention,
-    AttentionEncoder,
-    GroupedLinear,
-    Router,
-)
+from neuroattn.encoding.attention import Architecture, Attention, Router
+from neuroattn.encoding.attention_encoder import AttentionEncoder, GroupedLinear
 from neuroattn.encoding.positions import sine_code
 from neuroattn.encoding.queries import QueryTable, query_table
 from neuroattn.encoding.registry import Norm, Overlap, Place, QueryKind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,14 @@ def test_penalties_are_averaged_geometrically() -> None:
     scores = evaluate.score_table(targets("", ""), two_folds())
     np.testing.assert_allclose(scores["alpha"], [1.0, 1.0])
     assert list(scores.columns)[-1] == "alpha"
+
+
+def test_other_columns_of_a_readout_are_averaged_as_they_are() -> None:
+    folds = [
+        replace(part, columns={"rf_size": np.full(2, size)})
+        for part, size in zip(two_folds(), (0.1, 0.9), strict=True)
+    ]
+    np.testing.assert_allclose(evaluate.score_table(targets("", ""), folds)["rf_size"], 0.5)
 
 
 def test_a_constant_prediction_scores_nothing_and_a_constant_measurement_is_undefined() -> None:

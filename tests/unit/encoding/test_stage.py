@@ -15,7 +15,7 @@ from neuroattn.core.stage import StageContext
 from neuroattn.core.tables import read_tsv
 from neuroattn.data.prepared import Prepared
 from neuroattn.data.registry import ResponsesMode, SplitConfig, SplitKind
-from neuroattn.encoding import stage
+from neuroattn.encoding import sides, stage
 from neuroattn.encoding.readout import read_model
 from neuroattn.encoding.registry import AttentionConfig, RidgeConfig
 from neuroattn.encoding.ridge import Ridge
@@ -117,7 +117,7 @@ def test_a_killed_run_resumes_at_its_fold_with_the_same_bytes(
         "fit": (Ridge, "fit"), "predict": (stage.Prepared, "image_responses"),
         "keep": (stage, "fsync_file"),
     }[when]  # fmt: skip
-    calls_a_fold = {"fit": 1, "predict": 2, "keep": 4}[when]
+    calls_a_fold = {"fit": 1, "predict": 2, "keep": 5}[when]
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, dying(getattr(owner, name), survivors * calls_a_fold))
         with pytest.raises(KilledError):
@@ -166,6 +166,21 @@ def test_training_rows_by_mode(context_for: Contexts) -> None:
     np.testing.assert_array_equal(weighted[3:], mean[[1, 2, 2]])
     rows, _ = stage.training_rows(prepared, np.array([12, 15]), ResponsesMode.weighted)
     assert rows.tolist() == [12, 15]
+
+
+@pytest.mark.parametrize("mode", list(ResponsesMode))
+def test_rows_written_block_by_block_are_the_rows_in_memory(
+    context_for: Contexts, mode: ResponsesMode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = Prepared(context_for("a").parents["prepare"])
+    images, targets = np.array([12, 10, 11]), np.array([2, 0])
+    images_, whole = stage.training_rows(prepared, images, mode, targets)
+    monkeypatch.setattr(sides, "BLOCK", 16)  # two rows of two targets
+    file = tmp_path / "rows.npy"
+    rows, table = stage.training_rows(prepared, images, mode, targets, file)
+    assert isinstance(table, np.memmap)
+    np.testing.assert_array_equal(rows, images_)
+    np.testing.assert_array_equal(table, whole)
 
 
 @pytest.mark.parametrize("mode", list(ResponsesMode))

@@ -59,9 +59,12 @@ def test_the_front_standardises_each_layer_by_its_own_statistics(store: Store) -
 def test_a_batch_holds_every_layer_and_the_responses_of_its_rows(store: Store) -> None:
     rows = store.images[[5, 5, 2]]
     responses = np.arange(6, dtype=np.float32).reshape(3, 2)
-    source = TokenSource(store, ["early"], rows, responses)
-    batch = source.batch(np.array([2, 0]), np.random.default_rng(0))
-    np.testing.assert_array_equal(batch["responses"], responses[[2, 0]])
+    mean, sd = np.array([1, 2], np.float32), np.array([2, 4], np.float32)
+    chosen = np.array([0, 2])
+    source = TokenSource(store, ["early"], rows, responses, mean, sd, chosen)
+    assert len(source) == 2
+    batch = source.batch(np.array([1, 0]), np.random.default_rng(0))
+    np.testing.assert_array_equal(batch["responses"], (responses[[2, 0]] - mean) / sd)
     np.testing.assert_array_equal(tokens_of(batch)["early"], store.read("early", rows[[2, 0]]))
 
 

@@ -30,10 +30,12 @@ from neuroattn.cli.compose import (
     explain,
     load,
     load_job,
+    quoted,
     typed,
 )
 from neuroattn.cli.help import help_text
 from neuroattn.cli.jobs import Result, leave_on_sigterm, load_result, run_job
+from neuroattn.cli.variants import composer
 from neuroattn.core.atomic import ensure_folder, storage_errors
 from neuroattn.core.errors import (
     EXIT_FAILED,
@@ -44,6 +46,7 @@ from neuroattn.core.errors import (
 )
 from neuroattn.core.logs import debugging
 from neuroattn.core.resources import shipped, user_path
+from neuroattn.pipeline.plan import compose_cited
 
 log = logging.getLogger("neuroattn.cli")
 
@@ -72,6 +75,9 @@ def run_stage_command(stage: str, words: Sequence[str]) -> int:
             composed = load_job(loader, master, job) if is_sweep else master
             guard.check(loader, composed, overrides)
             config = typed(composed)
+            config.composer = composer(job)
+            if not arguments.help and arguments.cfg is None and arguments.info is None:
+                compose_cited(stage, config)
     if arguments.help:
         print(help_text(stage, config, loader))
         return 0
@@ -86,7 +92,7 @@ def run_stage_command(stage: str, words: Sequence[str]) -> int:
         return _hand_over([*flags, *overrides])
     _check_writable(Path(config.paths.root))
     folder = _call_folder(master, stage, Path(config.paths.root), is_sweep)
-    place = f"hydra.{'sweep' if is_sweep else 'run'}.dir={_quoted(str(folder))}"
+    place = f"hydra.{'sweep' if is_sweep else 'run'}.dir={quoted(str(folder))}"
     code = _hand_over([*(["--multirun"] if is_sweep else []), *overrides, place], folder)
     results = [load_result(folder, number, code or EXIT_FAILED) for number in range(len(jobs))]
     return _conclude_sweep(results, jobs, code) if is_sweep else _conclude(results[0])
@@ -123,12 +129,7 @@ def _overlay(arguments: Namespace) -> list[str]:
     folder = user_path(arguments.config_dir).absolute()
     if not folder.is_dir():
         raise ConfigError("--config-dir names no folder", file=folder, fix="correct the path")
-    return [f"hydra.searchpath=[{_quoted(f'file://{folder}')}]"]
-
-
-def _quoted(text: str) -> str:
-    """A value for Hydra's override grammar, apostrophes and all."""
-    return "'" + text.replace("'", "\\'") + "'"
+    return [f"hydra.searchpath=[{quoted(f'file://{folder}')}]"]
 
 
 def _flags(arguments: Namespace) -> list[str]:

@@ -7,11 +7,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.config_store import ConfigStore
+from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -29,8 +30,9 @@ from neuroattn.pipeline.stages import catalogue
 VERSION_BASE = "1.3"
 CONFIG_NAME = "config"
 
-# Sections that are mappings: any name may be set below them.
-MAPPINGS = ("use.", "notes.")
+# Keys that are mappings: any name may be set below them.
+MAPPINGS = ("use", "notes", "compare.members", "compare.partitions")
+QUOTED = "compare.members."  # their values are overrides, which Hydra reads as text only in quotes
 
 # What Hydra and OmegaConf raise where a config cannot be composed; they assert at places.
 NOT_COMPOSED = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError)
@@ -41,17 +43,47 @@ def register_schemas() -> None:
 
     A choice without a YAML file of its own (a plug-in's) is offered straight from its schema.
     """
-    store = ConfigStore.instance()
-    store.store(group="schema", name="root", node=RootConfig)
+    _offer("schema", "root", RootConfig)
     for entry in fields(RootConfig):
         kind: object = entry.default_factory
         if is_dataclass(kind) and entry.name not in catalogue().registries:
-            store.store(group="schema", name=entry.name, node=kind)
+            _offer("schema", entry.name, kind)
     for group, registry in catalogue().registries.items():
         for name, choice in registry.items():
-            store.store(group=f"schema/{group}", name=name, node=choice.schema)
+            _offer(f"schema/{group}", name, choice.schema)
             if not (shipped("conf") / group / f"{name}.yaml").exists():
-                store.store(group=group, name=name, node=choice.schema)
+                _offer(group, name, choice.schema)
+
+
+def _offer(group: str, name: str, kind: Any) -> None:
+    folder = ConfigStore.instance().repo
+    for part in group.split("/"):
+        folder = folder.setdefault(part, {})
+    folder[f"{name}.yaml"] = _Schema(f"{name}.yaml", kind, group, package=None, provider=None)
+
+
+class _Schema(ConfigNode):
+    """A schema in Hydra's store that becomes a config when it is read: most never are."""
+
+    def __init__(self, name: str, node: Any, *place: Any, **source: Any) -> None:
+        self._made: DictConfig | None = None
+        self._kind = node
+        super().__init__(name, node, *place, **source)
+
+    @property
+    def node(self) -> DictConfig:
+        return _structured(self._kind) if self._made is None else self._made
+
+    @node.setter
+    def node(self, value: Any) -> None:
+        if value is not self._kind:  # Hydra puts a copy of its own into a copy of this
+            self._made = value
+
+
+@cache
+def _structured(kind: Any) -> DictConfig:
+    made: DictConfig = OmegaConf.structured(kind)
+    return made
 
 
 @contextmanager
@@ -65,7 +97,24 @@ def config_loader() -> Iterator[ConfigLoader]:
 
 def addressed(words: Sequence[str]) -> list[str]:
     """Overrides with ``use.prepare=…`` as Hydra wants it for a new name: ``++use.prepare=…``."""
-    return [f"++{word}" if word.startswith(MAPPINGS) else word for word in words]
+    return [f"++{_as_text(word)}" if _is_mapped(word) else word for word in words]
+
+
+def _is_mapped(word: str) -> bool:
+    key = word.partition("=")[0]
+    return key in MAPPINGS or key.startswith(tuple(f"{name}." for name in MAPPINGS))
+
+
+def _as_text(word: str) -> str:
+    key, _, value = word.partition("=")
+    if not word.startswith(QUOTED) or value[:1] in ("'", '"'):
+        return word
+    return f"{key}={quoted(value)}"
+
+
+def quoted(text: str) -> str:
+    """A value for Hydra's override grammar, apostrophes and all."""
+    return "'" + text.replace("'", "\\'") + "'"
 
 
 def load(loader: ConfigLoader, overrides: Sequence[str], *, multirun: bool = False) -> DictConfig:
@@ -137,8 +186,13 @@ def _check_chosen(config: RootConfig) -> None:
 
 def compose(overrides: Sequence[str]) -> RootConfig:
     """Compose and type in one go, for callers that are no Hydra job."""
+    from neuroattn.cli.variants import composer  # it composes with the functions above
+
+    overrides = addressed(overrides)
     with config_loader() as loader:
-        return typed(load(loader, overrides))
+        config = typed(load(loader, overrides))
+    config.composer = composer(overrides)
+    return config
 
 
 def _refuse_unknown(

@@ -23,6 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from neuroattn.cli.compose import typed
+from neuroattn.cli.variants import composer, searched
 from neuroattn.core.atomic import ensure_folder, read_json, write_json
 from neuroattn.core.errors import (
     EXIT_FAILED,
@@ -87,6 +88,7 @@ def run_job(composed: DictConfig) -> None:
     record = Path(hydra.runtime.output_dir) / f"{hydra.job.name}.log"
     try:
         config = typed(composed)
+        config.composer = composer([*searched(hydra.overrides.hydra), *hydra.overrides.task])
         artefact = run_stage(config.stage, config)
         result = Result(number, path=str(artefact.folder))
     except (KeyboardInterrupt, SystemExit, InterruptedRunError) as leaving:

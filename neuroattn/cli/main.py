@@ -15,6 +15,7 @@ VERBS = {
     "run": "run a recipe: a list of stages with overrides",
     "demo": "run every stage on a small generated dataset",
     "data": "make, list, fetch and check datasets: simulate, plan, download, verify, lock",
+    "reproduce": "run a published experiment; write its figures beside what to expect",
     "plan": "show what a stage would build, and what exists",
     "status": "list artefacts and who computes them",
     "why": "show which keys differ between two artefacts",
@@ -151,7 +152,13 @@ def _complete(arguments: list[str]) -> int:
     elif words[1] == "run":
         from neuroattn.pipeline.recipes import recipes
 
-        print(" ".join(recipes()))
+        typed = "" if line.endswith(" ") else words[-1]
+        print(" ".join(name for name in recipes() if name.startswith(typed)))
+    elif words[1] == "reproduce":
+        from neuroattn.pipeline.published import experiments
+
+        typed = "" if line.endswith(" ") else words[-1]
+        print(" ".join(name for name in experiments() if name.startswith(typed)))
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from neuroattn.cli.jobs import leave_on_sigterm
 
+KEYS = ("size", "seed", "subjects", "versions", "experiments")
 SIZES = ("tiny", "demo", "nsd_like")  # stated here, so that --help costs no heavy import
 
 
@@ -22,15 +23,35 @@ def simulate(words: Sequence[str]) -> int:
             arguments.size,
             seed=arguments.seed,
             subjects=arguments.subjects,
+            versions=_names(arguments.versions),
+            experiments=_names(arguments.experiments),
         )
+    if arguments.pictures:
+        _draw(folder, arguments.pictures)
     print(folder)
     return 0
 
 
+def _draw(folder: Path, pictures: Path) -> None:
+    """Draw the dataset in ``folder`` as PNG files."""
+    from neuroattn.core.atomic import read_json
+    from neuroattn.data.nsd.layout import simulated
+    from neuroattn.data.simulate.drawings import draw, parameters_of
+
+    draw(parameters_of(folder, read_json(simulated(folder))), pictures)
+
+
 def _as_flag(word: str) -> str:
     """``size=demo`` as ``--size=demo``, since that is how stages are told."""
-    is_key = word.partition("=")[0] in ("size", "seed", "subjects") and "=" in word
+    is_key = word.partition("=")[0] in KEYS and "=" in word
     return f"--{word}" if is_key else word
+
+
+def _names(text: str | None) -> list[str] | None:
+    """``b1,b3`` as a list; nothing where the size decides, an empty list for ``none``."""
+    if text is None:
+        return None
+    return [name for part in text.strip("[]").split(",") if (name := part.strip()) != "none"]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,4 +66,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", choices=SIZES, default="tiny")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--subjects", type=int, default=1, metavar="N", help="1 to 8")
+    parser.add_argument(
+        "--versions", metavar="V", help="versions of the betas, as in b1,b3 (tiny: all; else b3)"
+    )
+    parser.add_argument(
+        "--experiments", metavar="E",
+        help="synthetic,imagery or none: NSD's further sessions (tiny: both; else none)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pictures", type=Path, metavar="DIR",
+        help="also draw scenes, what they are made of and the planted regions, as PNG, in DIR",
+    )  # fmt: skip
     return parser

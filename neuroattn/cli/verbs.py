@@ -1,4 +1,4 @@
-"""The verbs beside the stages: run, demo, data, plan, status, why, gc, doctor."""
+"""The verbs beside the stages: run, demo, data, reproduce, plan, status, why, gc, doctor."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from neuroattn.cli.simulate import simulate
 from neuroattn.core.errors import EXIT_FAILED
 from neuroattn.pipeline import status
 from neuroattn.pipeline.config import RootConfig
+from neuroattn.pipeline.recipes import GENERATED
 
 
 def run_verb(name: str, words: list[str]) -> int:
@@ -26,12 +27,15 @@ def _compose(overrides: Sequence[str]) -> RootConfig:
     """Compose under the same guard as a stage's command line."""
     from neuroattn.cli import guard
     from neuroattn.cli.compose import addressed, config_loader, load, typed
+    from neuroattn.cli.variants import composer
 
     overrides = addressed(overrides)
     with config_loader() as loader:
         composed = load(loader, overrides)
         guard.check(loader, composed, overrides)
-        return typed(composed)
+        config = typed(composed)
+    config.composer = composer(overrides)
+    return config
 
 
 def _parser(name: str, about: str) -> argparse.ArgumentParser:
@@ -53,7 +57,7 @@ def _run(words: list[str]) -> int:
 
 
 def _demo(words: list[str]) -> int:
-    parser = _parser("demo", "Run the demo recipe on a small generated dataset.")
+    parser = _parser("demo", "Run the demo recipe on a simulated subject.")
     _overrides(parser)
     return _run_recipe("demo", parser.parse_args(words).overrides)
 
@@ -61,30 +65,48 @@ def _demo(words: list[str]) -> int:
 def _run_recipe(name: str, overrides: Sequence[str]) -> int:
     from neuroattn.cli.jobs import leave_on_sigterm
     from neuroattn.pipeline.build import run_stage
+    from neuroattn.pipeline.plan import compose_cited
     from neuroattn.pipeline.recipes import load_recipe
 
     recipe = load_recipe(name)
     root = Path(_compose(overrides).paths.root)
-    extra = _generate(recipe.generate, root)
-    # All steps are composed before the first runs: a typo in the last costs nothing.
+    extra = _of_generated(recipe.generate, root)
+    # All steps are composed before anything is made: a typo in the last costs nothing.
     configs = [
         _compose([*extra, *step.overrides, *overrides, f"stage={step.stage}"])
         for step in recipe.steps
     ]
+    for config in configs:
+        compose_cited(config.stage, config)
     with leave_on_sigterm():
+        _generate(recipe.generate, root)
         for config in configs:
             artefact = run_stage(config.stage, config)
     print(artefact.folder)
     return 0
 
 
-def _generate(kind: str, root: Path) -> list[str]:
+def _of_generated(kind: str, root: Path) -> list[str]:
+    """Overrides that name the dataset a recipe generates; a later one may choose its reader."""
+    from neuroattn.cli.compose import quoted
+
     if not kind:
         return []
-    from neuroattn.data.generated import generate
+    folder = root.absolute() / "generated" / kind
+    return [f"dataset={GENERATED[kind]}", f"dataset.root={quoted(str(folder))}"]
 
-    folder = generate(root / "generated" / kind)
-    return ["dataset=arrays", f"dataset.root='{folder}'"]
+
+def _generate(kind: str, root: Path) -> None:
+    """Make the dataset of a recipe, unless it is there."""
+    folder = root.absolute() / "generated" / kind
+    if kind == "arrays":
+        from neuroattn.data.generated import generate
+
+        generate(folder)
+    elif kind == "simulated":
+        from neuroattn.data.simulate.write import simulate as write
+
+        write(folder, "demo")
 
 
 def _data(words: list[str]) -> int:
@@ -103,6 +125,19 @@ def _data(words: list[str]) -> int:
     return 0
 
 
+def _reproduce(words: list[str]) -> int:
+    from neuroattn.pipeline.published import experiments
+
+    parser = _parser("reproduce", f"Run an experiment: {', '.join(experiments())}.")
+    parser.add_argument("experiment", help="its name; figures beside expectations go into a file")
+    parser.add_argument("--plan", action="store_true", help="show what would run, and run nothing")
+    _overrides(parser)
+    arguments = parser.parse_intermixed_args(words)
+    from neuroattn.cli.reproduce import reproduce
+
+    return reproduce(arguments.experiment, arguments.overrides, _compose, only_plan=arguments.plan)
+
+
 def _plan(words: list[str]) -> int:
     parser = _parser("plan", "Show what a stage would build, parents first; builds nothing.")
     parser.add_argument("stage")
@@ -110,9 +145,8 @@ def _plan(words: list[str]) -> int:
     arguments = parser.parse_args(words)
     from neuroattn.pipeline.plan import plan
 
-    node = plan(arguments.stage, _compose(arguments.overrides))
-    for stage, label, state, note in status.plan_rows(node):
-        print(f"{stage:<12} {label:<40} {state.value:<11} {note}".rstrip())
+    for line in status.plan_lines(plan(arguments.stage, _compose(arguments.overrides))):
+        print(line)
     return 0
 
 
@@ -189,6 +223,7 @@ _VERBS: dict[str, Callable[[list[str]], int]] = {
     "run": _run,
     "demo": _demo,
     "data": _data,
+    "reproduce": _reproduce,
     "plan": _plan,
     "status": _status,
     "why": _why,

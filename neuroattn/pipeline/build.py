@@ -22,7 +22,7 @@ from neuroattn.core.sections import Parents
 from neuroattn.core.stage import Failure, StageContext, StageResult
 from neuroattn.core.tracking import open_tracker
 from neuroattn.pipeline.config import RootConfig
-from neuroattn.pipeline.plan import Node, plan
+from neuroattn.pipeline.plan import Node, naming, plan
 from neuroattn.pipeline.threads import limited_threads
 
 log = logging.getLogger("neuroattn.pipeline")
@@ -38,34 +38,32 @@ def run_stage(stage: str, config: RootConfig) -> Artefact:
     node = plan(stage, config)
     if is_done(node.folder):
         log.info("%s/%s is done already", stage, node.label)
-    return build(node, config)
+    return build(node)
 
 
-def build(node: Node, config: RootConfig) -> Artefact:
+def build(node: Node) -> Artefact:
     """Build ``node`` unless it is done, its parents first."""
     if is_done(node.folder):
         log.debug("%s/%s is done", node.stage.name, node.label)
         return Artefact(node.folder)
-    parents, failures = _build_parents(node, config)
-    on_wait = _Patience(node)
+    parents, failures = _build_parents(node)
+    config, on_wait = node.config, _Patience(node)
     with claim(node.folder, wait=config.claims.wait, on_wait=on_wait) as held:
         if is_done(node.folder):  # another process finished it while we waited
             return Artefact(node.folder)
         return _Run(node, config, parents, failures, held).execute()
 
 
-def _build_parents(
-    node: Node, config: RootConfig
-) -> tuple[dict[str, Artefact], dict[str, Failure]]:
+def _build_parents(node: Node) -> tuple[dict[str, Artefact], dict[str, Failure]]:
     parents: dict[str, Artefact] = {}
     failures: dict[str, Failure] = {}
     for name, parent in node.parents.items():
-        _check_required(parent, config)
-        if cause := _failed_before(parent, failures):
+        _check_required(name, parent, node.config)
+        if cause := _failed_before(parent, node, failures):
             failures[name] = Failure(name, parent.label, cause.problem, "")
             continue
         try:
-            parents[name] = build(parent, config)
+            parents[name] = _build_named(name, parent)
         except (InterruptedRunError, ClaimedError):  # no failures: another time it goes on
             raise
         except Exception as error:
@@ -75,9 +73,23 @@ def _build_parents(
     return parents, failures
 
 
-def _failed_before(node: Node, failures: Mapping[str, Failure]) -> Failure | None:
+def _build_named(name: str, parent: Node) -> Artefact:
+    """Build a parent; one of several of a stage (``encode/ridge``) is named if it fails."""
+    if name == parent.stage.name:
+        return build(parent)
+    try:
+        with naming(name):
+            return build(parent)
+    except NeuroattnError:
+        raise
+    except Exception as error:
+        raise ArtefactError(f"{name}: {describe(error)}") from error
+
+
+def _failed_before(parent: Node, child: Node, failures: Mapping[str, Failure]) -> Failure | None:
     """The failure of an ancestor: what took an hour to fail is not tried again for each child."""
-    return next((failures[a.stage.name] for a in node.chain() if a.stage.name in failures), None)
+    failed = {child.parents[name].folder: failure for name, failure in failures.items()}
+    return next((failed[node.folder] for node in parent.chain() if node.folder in failed), None)
 
 
 def _log_of(node: Node) -> str:
@@ -85,11 +97,11 @@ def _log_of(node: Node) -> str:
     return str(file) if file.exists() else ""
 
 
-def _check_required(parent: Node, config: RootConfig) -> None:
+def _check_required(name: str, parent: Node, config: RootConfig) -> None:
     """Under ``parents=require`` nothing is built, not even a report on what is missing."""
     if config.parents is Parents.require and not is_done(parent.folder):
         raise ArtefactError(
-            f"the parent {parent.stage.name} is not built, and parents=require",
+            f"the parent {name} is not built, and parents=require",
             file=parent.folder,
             fix=f"run: neuroattn {parent.stage.name} with the same overrides, or set parents=build",
         )

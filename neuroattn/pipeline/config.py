@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from neuroattn.compare.registry import CompareConfig
 from neuroattn.core.config import Section, execution, science, section
+from neuroattn.core.errors import ConfigError
 from neuroattn.core.sections import ClaimsConfig, Parents, PathsConfig, RuntimeConfig
 from neuroattn.core.tracking import TrackingConfig
 from neuroattn.data.registry import DatasetConfig
 from neuroattn.encoding.registry import EncoderConfig, PredictConfig, ScoringConfig
 from neuroattn.features.registry import BackboneConfig
 from neuroattn.maps.registry import MapsConfig
+from neuroattn.pipeline.published import PublishedConfig
 from neuroattn.reports.registry import ReportConfig
 
 
@@ -39,4 +44,38 @@ class RootConfig(Section):
     scoring: ScoringConfig = section(ScoringConfig, "How well scores are known.")
     predict: PredictConfig = section(PredictConfig, "New pictures for a fitted encoder.")
     maps: MapsConfig = section(MapsConfig, "What is mapped on the cortex.")
+    compare: CompareConfig = section(CompareConfig, "Which encoders are compared, and how.")
     report: ReportConfig = section(ReportConfig, "What the report shows.")
+    published: PublishedConfig = section(
+        PublishedConfig, "What an experiment says of itself, for `neuroattn reproduce`."
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.composer: Callable[[str], RootConfig] | None = None
+
+    def variant(self, overrides: str) -> RootConfig:
+        """Config of this run with further overrides; it is executed as this run is.
+
+        The command line composes it: ``composer`` is its function from a line of overrides to
+        their config over those of the run.
+
+        Raises
+        ------
+        ConfigError : the overrides do not compose, or nobody can compose them.
+        """
+        if self.composer is None:
+            raise ConfigError(
+                "this config was not composed, so nothing can be set over it",
+                expected="a config from the command line, or references to finished artefacts",
+                found=overrides,
+                fix="name a folder, a label or a fingerprint",
+            )
+        made = self.composer(overrides)
+        for name in _EXECUTED:
+            setattr(made, name, copy.deepcopy(getattr(self, name)))
+        return made
+
+
+# What a variant takes from the run that it belongs to.
+_EXECUTED = ("parents", "notes", "paths", "runtime", "claims", "tracking")

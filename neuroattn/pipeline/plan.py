@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.config import science_values
-from neuroattn.core.errors import ArtefactError
+from neuroattn.core.errors import ArtefactError, NeuroattnError
 from neuroattn.core.fingerprint import (
     SHORT,
     DigestCache,
@@ -33,13 +35,14 @@ class Node:
     folder: Path
     fingerprint: Fingerprint
     parents: Mapping[str, Node]
+    config: RootConfig
 
     def chain(self) -> Iterator[Node]:
         """Ancestors and the node itself, parents first, each once."""
         seen: dict[str, Node] = {}
         for parent in self.parents.values():
             for node in parent.chain():
-                seen.setdefault(node.stage.name, node)
+                seen.setdefault(str(node.folder), node)
         yield from seen.values()
         yield self
 
@@ -63,9 +66,48 @@ def plan(stage: str, config: RootConfig) -> Node:
 
     def derive(name: str) -> Node:
         declared = stage_named(name)
-        return _node(declared, config, {p: visit(p) for p in declared.parents(config)})
+        parents = {parent: visit(parent) for parent in declared.parents(config)}
+        for alias, (of, reference) in sorted(declared.cites(config).items()):
+            with naming(alias):
+                parents[alias] = _cited(of, reference, config)
+        return _node(declared, config, parents)
 
     return derive(stage)
+
+
+def compose_cited(stage: str, config: RootConfig) -> None:
+    """Compose whatever ``stage`` and its parents cite by overrides, so that typos are found early.
+
+    Raises
+    ------
+    ConfigError : naming the first that does not compose.
+    """
+    declared = stage_named(stage)
+    for alias, (_, reference) in sorted(declared.cites(config).items()):
+        with naming(alias):
+            if is_overrides(reference):
+                config.variant(reference)
+    for parent in declared.parents(config):
+        compose_cited(parent, config)
+
+
+@contextmanager
+def naming(alias: str) -> Iterator[None]:
+    """Say in an error which of several cited artefacts it is about."""
+    try:
+        yield
+    except NeuroattnError as error:
+        error.problem = f"{alias}: {error.problem}"
+        raise
+
+
+def is_overrides(reference: str) -> bool:
+    """Whether a reference is a line of overrides: each word sets a key or takes one away."""
+    try:
+        words = shlex.split(reference)
+    except ValueError:  # an open quote: composing it says so
+        return "=" in reference
+    return all("=" in word or word.startswith("~") for word in words)
 
 
 def _node(stage: Stage, config: RootConfig, parents: Mapping[str, Node]) -> Node:
@@ -79,13 +121,19 @@ def _node(stage: Stage, config: RootConfig, parents: Mapping[str, Node]) -> Node
         leaves=DigestCache(root / DIGESTS).digests(leaves),
     )
     label = f"{stage.label(config)}-{fingerprint.short}"
-    return Node(stage, label, root / stage.name / label, fingerprint, parents)
+    return Node(stage, label, root / stage.name / label, fingerprint, parents, config)
 
 
 def _referenced(name: str, config: RootConfig) -> Node:
-    artefact = find(config.use[name], Path(config.paths.root), stage=name)
+    return _cited(name, config.use[name], config)
+
+
+def _cited(name: str, reference: str, config: RootConfig) -> Node:
+    if is_overrides(reference):
+        return plan(name, config.variant(reference))
+    artefact = find(reference, Path(config.paths.root), stage=name)
     payload = Fingerprint(artefact.fingerprint_payload)
-    return Node(stage_named(name), artefact.label, artefact.folder, payload, {})
+    return Node(stage_named(name), artefact.label, artefact.folder, payload, {}, config)
 
 
 def find(reference: str, root: Path, *, stage: str = "*") -> Artefact:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from neuroattn.pipeline.stages import Catalogue
 
 # Words of the command line that are no stages.
-VERBS = ("run", "demo", "data", "plan", "submit", "status", "why", "gc", "doctor", "help")
+VERBS = (
+    "run", "demo", "data", "reproduce", "plan", "submit", "status", "why", "gc", "doctor", "help",
+)  # fmt: skip
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 

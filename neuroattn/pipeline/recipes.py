@@ -19,6 +19,9 @@ import yaml
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.resources import shipped
 
+# Datasets that a recipe may have made, and what reads them.
+GENERATED = {"arrays": "arrays", "simulated": "nsd"}
+
 
 @dataclass(frozen=True)
 class Step:
@@ -75,6 +78,8 @@ def _recipe(name: str, content: Any) -> Recipe:
     if not steps:
         raise TypeError("no steps")
     about, generate = (str(content.get(key, "")) for key in ("about", "generate"))
+    if generate and generate not in GENERATED:
+        raise TypeError(f"generate names none of {', '.join(GENERATED)}: {generate!r}")
     return Recipe(name=name, about=about, steps=steps, generate=generate)
 
 

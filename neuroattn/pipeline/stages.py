@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 
+from neuroattn.compare import registry as compare
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.registry import PLUGIN_GROUP, Entry, Registry
 from neuroattn.core.stage import Stage
@@ -17,7 +18,7 @@ from neuroattn.maps import registry as maps
 from neuroattn.pipeline import plugins
 from neuroattn.reports import registry as reports
 
-ROOMS = (data, features, encoding, maps, reports)
+ROOMS = (data, features, encoding, maps, compare, reports)
 
 
 @dataclass(frozen=True)

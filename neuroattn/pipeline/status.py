@@ -96,8 +96,9 @@ def _parents_difference(
     left: Artefact, right: Artefact, parent: str, root: Path
 ) -> list[tuple[str, Any, Any]]:
     try:
+        stage = parent.partition("/")[0]  # one of several is called encode/ridge
         a, b = (
-            find(str(side.inputs[parent]["label"]), root, stage=parent) for side in (left, right)
+            find(str(side.inputs[parent]["label"]), root, stage=stage) for side in (left, right)
         )
     except (ArtefactError, KeyError):  # removed since, or only one side has this parent
         return []
@@ -107,6 +108,12 @@ def _parents_difference(
 def plan_rows(node: Node) -> list[tuple[str, str, State, str]]:
     """Rows (stage, label, state, note) of a plan, parents first."""
     return [(each.stage.name, each.label, *state_of(each.folder)) for each in node.chain()]
+
+
+def plan_lines(node: Node) -> Iterator[str]:
+    """The same as lines of text."""
+    for stage, label, state, note in plan_rows(node):
+        yield f"{stage:<12} {label:<40} {state.value:<11} {note}".rstrip()
 
 
 def garbage(root: Path, *, older_than_days: float) -> list[Path]:

@@ -31,6 +31,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
             job=SimpleNamespace(num=3, name="toy"),
             sweep=SimpleNamespace(dir=tmp_path),
             run=SimpleNamespace(dir=tmp_path),
+            overrides=SimpleNamespace(hydra=[], task=[]),
             runtime=SimpleNamespace(output_dir=tmp_path, choices={"hydra/launcher": launcher}),
         )
         config = SimpleNamespace(stage="toy")

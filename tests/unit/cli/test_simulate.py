@@ -29,8 +29,23 @@ def test_keys_may_be_told_as_stages_are_told(
     words: list[str], asked: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert simulate(["there", *words]) == 0
-    assert asked == [(Path("there"), "demo", {"seed": 3, "subjects": 1})]
+    keys = {"seed": 3, "subjects": 1, "versions": None, "experiments": None}
+    assert asked == [(Path("there"), "demo", keys)]
     assert capsys.readouterr().out == f"{Path('there') / 'made'}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "versions", "experiments"),
+    [
+        (["versions=b1,b3", "experiments=imagery"], ["b1", "b3"], ["imagery"]),
+        (["versions=[b2]", "--experiments", "none"], ["b2"], []),
+    ],
+)
+def test_versions_and_experiments_are_lists(
+    words: list[str], versions: list[str], experiments: list[str], asked: list[Any]
+) -> None:
+    assert simulate(["there", *words]) == 0
+    assert (asked[0][2]["versions"], asked[0][2]["experiments"]) == (versions, experiments)
 
 
 def test_a_size_that_does_not_exist_lists_those_that_do(
@@ -41,3 +56,18 @@ def test_a_size_that_does_not_exist_lists_those_that_do(
     assert leaving.value.code == 2
     assert "nsd_like" in capsys.readouterr().err
     assert not asked
+
+
+def test_pictures_are_drawn_where_they_are_wanted(
+    asked: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from neuroattn.data.simulate import drawings
+
+    made = tmp_path / "there" / "made"
+    made.mkdir(parents=True)
+    (made / "SIMULATED.json").write_text('{"parameters": {"size": {"name": "tiny"}}}')
+    drawn: list[Any] = []
+    monkeypatch.setattr(drawings, "draw", lambda *words: drawn.append(words))
+    assert simulate([str(tmp_path / "there"), "--pictures", "here"]) == 0
+    assert drawn == [({"size": {"name": "tiny"}}, Path("here"))]
+    assert len(asked) == 1

@@ -30,7 +30,8 @@ def test_one_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     ["", "steps: 3", "about: x", "- stage: encode", "steps: [encode]", "steps: [{overrides: []}]",
-     "steps: [", "steps: []", "steps: [{stage: encode, overrides: seed=1}]"],
+     "steps: [", "steps: []", "steps: [{stage: encode, overrides: seed=1}]",
+     "generate: brains\nsteps: [{stage: encode}]"],
 )  # fmt: skip
 def test_a_malformed_file_is_told_by_its_name(content: str, tmp_path: Path) -> None:
     file = tmp_path / "bad.yaml"

@@ -1,0 +1,1 @@
+"""Fan-in over fitted encoders: paired differences, ensembles, tables over readouts and subjects."""

@@ -83,12 +83,13 @@ def scores_by_roi(
     title: str = "Prediction accuracy by region of interest",
     unit: str = "Pearson r, mean over folds",
     level: str = "95 %",
+    over: str = "targets",
 ) -> Figure:
     """Every target of every region as a point, and the region's mean with its interval.
 
-    Regions stand from top to bottom in the order given. The interval is over targets: it
-    says how well the mean over these targets is known, not how it would change with other
-    images or subjects.
+    Regions stand from top to bottom in the order given. ``over`` says what the interval is
+    over. Over targets it says how well the mean over these targets is known, not how it would
+    change with other images or subjects.
     """
     height = 1.75 + 0.27 * max(len(groups), 4)  # the axis label needs its length
     subtitle = "n = targets in the row; a target counts in every region it belongs to"
@@ -107,7 +108,7 @@ def scores_by_roi(
     axes.set_xlabel(f"Prediction accuracy ({unit})")
     axes.set_ylabel("Region of interest")
     axes.grid(axis="y", visible=False)
-    _explain_marks(axes, level)
+    _explain_marks(axes, f"{level} interval over {over}")
     return figure
 
 
@@ -200,12 +201,12 @@ def _draw_group(axes: Axes, row: int, group: Group, dense: bool) -> None:
     )  # fmt: skip
 
 
-def _explain_marks(axes: Axes, level: str) -> None:
+def _explain_marks(axes: Axes, interval: str) -> None:
     axes.plot(
         [], [], "o", color=BLUE, alpha=0.6, markersize=4, markeredgewidth=0, label="one target"
     )
     axes.plot([], [], "D", color=ORANGE, markersize=5, markeredgecolor="white", label="mean")
-    axes.plot([], [], color=ORANGE, linewidth=2.2, label=f"{level} interval over targets")
+    axes.plot([], [], color=ORANGE, linewidth=2.2, label=interval)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
 
 

@@ -17,8 +17,9 @@ from nibabel.gifti import GiftiDataArray, GiftiImage, GiftiMetaData
 from numpy.typing import NDArray
 
 STRUCTURE = {"lh": "CortexLeft", "rh": "CortexRight"}
-BIDS_HEMISPHERE = {"lh": "L", "rh": "R"}
-_INTENTS = {"p": "NIFTI_INTENT_PVAL", "r": "NIFTI_INTENT_CORREL"}
+BIDS_HEMISPHERE = {"lh": "hemi-L_", "rh": "hemi-R_", "": ""}
+_INTENTS = {"p": "NIFTI_INTENT_PVAL", "q": "NIFTI_INTENT_PVAL", "r": "NIFTI_INTENT_CORREL"}
+_PLACE = np.eye(4)
 
 
 def gifti_bytes(
@@ -45,20 +46,45 @@ def gifti_bytes(
     return content
 
 
-def mgz_bytes(values: NDArray[np.floating[Any]]) -> bytes:
-    """A ``.mgz`` of one map (vertices,): float32 of shape (vertices, 1, 1).
+def mgz_bytes(
+    values: NDArray[np.floating[Any]], affine: NDArray[np.floating[Any]] = _PLACE
+) -> bytes:
+    """A ``.mgz`` of one map in float32: a volume (x, y, z), or (vertices,) as (vertices, 1, 1).
 
-    MGZ has no place for names. The gzip header carries no time, so equal maps are equal bytes.
+    MGZ has no place for names.
     """
-    image = nib.freesurfer.mghformat.MGHImage(
-        np.asarray(values, dtype=np.float32).reshape(-1, 1, 1), np.eye(4)
-    )
+    table = np.asarray(values, dtype=np.float32)
+    table = table.reshape(-1, 1, 1) if table.ndim == 1 else table
+    return _packed(nib.freesurfer.mghformat.MGHImage(table, affine).to_bytes())
+
+
+def nifti_bytes(
+    values: NDArray[np.floating[Any]], affine: NDArray[np.floating[Any]], *, name: str, unit: str
+) -> bytes:
+    """A ``.nii.gz`` of one map (x, y, z) in float32, NaN where there are no data.
+
+    The description holds name and unit, as far as its 79 characters go.
+    """
+    image = nib.Nifti1Image(np.asarray(values, dtype=np.float32), affine)
+    image.header["descrip"] = f"{name}; {unit}"[:79].encode("ascii", "replace")
+    image.header.set_xyzt_units("mm")
+    image.header.set_intent(_INTENTS.get(name, "NIFTI_INTENT_ESTIMATE"), name=name[:15])
+    return _packed(image.to_bytes())
+
+
+def _packed(content: bytes) -> bytes:
+    """Content under gzip, without the time: equal maps are equal bytes."""
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as stream:
-        stream.write(image.to_bytes())
+        stream.write(content)
     return buffer.getvalue()
 
 
 def file_name(stat: str, hemisphere: str, space: str, suffix: str) -> str:
-    """Name in the form of BIDS derivatives."""
-    return f"hemi-{BIDS_HEMISPHERE[hemisphere]}_space-{space}_stat-{stat}_statmap{suffix}"
+    """Name in the form of BIDS derivatives; ``r-difference`` is the difference of r.
+
+    A volume has no hemisphere.
+    """
+    name, _, kind = stat.partition("-")
+    described = f"_desc-{kind}" if kind else ""
+    return f"{BIDS_HEMISPHERE[hemisphere]}space-{space}_stat-{name}{described}_statmap{suffix}"

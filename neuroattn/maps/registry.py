@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from neuroattn.core.config import Section, science
+from neuroattn.core.config import Section, execution, science
 from neuroattn.core.stage import Stage
 
-FORMATS = ("gifti", "mgz")
+FORMATS = ("gifti", "mgz", "nifti")
+MINUS = "encode/minus"  # the parent that is subtracted
 
 
 def _formats(names: Any) -> bool:
@@ -21,13 +23,13 @@ class MapsConfig(Section):
 
     stats: list[str] = science(
         ["r"],
-        "Columns of scores.tsv to map; ceilings and p values are mapped where they are there.",
+        "Columns of scores.tsv to map; ceilings are mapped beside them where they are there.",
         check=lambda names: len(names) > 0 and len(set(names)) == len(names),
         must="name at least one column, and none twice",
     )
     formats: list[str] = science(
-        ["gifti"],
-        "Files to write: gifti (read by all), mgz (FreeView, NSD's own tools).",
+        ["gifti", "nifti"],
+        "Files to write: gifti (surfaces), nifti (volumes), mgz (either; FreeView, NSD's tools).",
         check=_formats,
         must=f"name some of {', '.join(FORMATS)}, none twice",
     )
@@ -37,18 +39,43 @@ class MapsConfig(Section):
         check=lambda value: 0 < value <= 1,
         must="be above 0, up to 1",
     )
-    outlined: list[str] | None = science(
-        None, "Regions outlined on the flat map; null: all but those with a tenth of the targets."
+    minus: str | None = execution(
+        None,
+        "Another encode artefact whose scores are subtracted, by reference: a folder, a label or"
+        " a fingerprint. Its fingerprint enters that of the map.",
     )
+    span: float = science(
+        0.3,
+        "Ends of the colour scale of differences, below and above 0.",
+        check=lambda value: 0 < value <= 2,
+        must="be above 0, up to 2",
+    )
+    significant: float | None = science(
+        None,
+        "Draw only targets with q at or below this (of either model, for a difference) and write"
+        " them as a mask; null draws all.",
+        check=lambda value: value is None or 0 < value < 1,
+        must="lie between 0 and 1, or be null",
+    )
+    outlined: list[str] | None = science(
+        None,
+        "Regions outlined and named; null: all but those with a tenth of the targets and those"
+        " that hold another one.",
+    )
+
+
+def _cites(config: Any) -> Mapping[str, tuple[str, str]]:
+    return {MINUS: ("encode", config.maps.minus)} if config.maps.minus else {}
 
 
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="map",
-        version=1,
-        about="scores on the cortex: GIFTI or MGZ files and pictures with regions outlined",
+        version=2,
+        about="scores and differences on the cortex: GIFTI, MGZ or NIfTI files and pictures",
         reads=("maps",),
         parents=lambda _config: ("prepare", "encode"),
+        cites=_cites,
         run="neuroattn.maps.stage:run",
         label=lambda config: f"map-{config.encoder.name}",
     ),

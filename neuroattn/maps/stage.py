@@ -1,42 +1,41 @@
 """Stage ``map``: scores of an encoder on the cortex, as files and as pictures.
 
 It knows the tables that ``encode`` and ``prepare`` write and no method, so it can be run
-anywhere, on artefacts copied from a cluster. Pictures are drawn on fsaverage5, whose vertices
-are the leading ones of the finer meshes of its family.
+anywhere, on artefacts copied from a cluster. Pictures of surfaces are drawn on fsaverage5,
+whose vertices are the leading ones of the finer meshes of its family; of volumes, as slices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.stage import StageContext, StageResult
-from neuroattn.core.tables import SCORES, TARGETS, read_tsv
-from neuroattn.figures.cortex import Outlines, cortical_map
+from neuroattn.core.tables import TARGETS, read_tsv
 from neuroattn.figures.export import to_png
 from neuroattn.figures.theme import Stamp
-from neuroattn.maps.files import file_name, gifti_bytes, mgz_bytes
-from neuroattn.maps.registry import MapsConfig
-from neuroattn.maps.vertices import Values, Vertices, vertices_of
-from neuroattn.surface.meshes import N_VERTICES
+from neuroattn.maps.canvas import Canvas, SurfaceCanvas, VolumeCanvas
+from neuroattn.maps.files import file_name
+from neuroattn.maps.layers import (
+    CEILING,
+    Layer,
+    check_same_targets,
+    layers,
+    scores_of,
+    significant,
+)
+from neuroattn.maps.registry import MINUS, MapsConfig
+from neuroattn.maps.vertices import vertices_of
+from neuroattn.maps.voxels import GRID, voxels_of
 
 INDEX = "maps.tsv"
-_TITLES = {
-    "r": ("Prediction accuracy", "Pearson r, mean over folds"),
-    "r_squared": ("Explained variance", "r², mean over folds"),
-    "r2": ("Coefficient of determination", "R²"),
-    "nc": ("Noise ceiling", "explainable share of the variance"),
-    "p": ("Chance level", "p, permutation of images"),
-    "q": ("Chance level, corrected", "q, false discovery rate"),
-}
-_SUFFIX = {"gifti": ".func.gii", "mgz": ".mgz"}
-_ALONGSIDE = ("nc",)  # mapped whenever the scores have it: no score without its ceiling
+_SUFFIX = {"gifti": ".func.gii", "mgz": ".mgz", "nifti": ".nii.gz"}
 
 
 def run(context: StageContext) -> StageResult:
@@ -44,92 +43,144 @@ def run(context: StageContext) -> StageResult:
 
     Raises
     ------
-    ConfigError : a score that ``scores.tsv`` does not have.
-    DataError : the targets stand on no mesh.
+    ConfigError : a score that ``scores.tsv`` does not have, or other targets to subtract.
+    DataError : the targets stand on no mesh and in no volume.
     """
     options = context.section("maps", MapsConfig)
-    encode, prepare = context.parents["encode"], context.parents["prepare"]
-    scores = read_tsv(encode.path("scores.tsv"), SCORES)
-    targets = read_tsv(prepare.path("targets.tsv"), TARGETS)
-    targets = targets.set_index("target").loc[scores["target"]].reset_index()
-    dataset = prepare.json("dataset.json")
-    places = vertices_of(targets, dataset)
+    encode, other = context.parents["encode"], context.parents.get(MINUS)
+    tables = [scores_of(encode), *([] if other is None else [_matched(encode, other)])]
+    names = (encode.label, other.label if other else "")
+    wanted = layers(options, tables[0], tables[1] if other else None, names)
+    canvas = _canvas(context, tables[0], options)
+    level = options.significant
     mapper = _Mapper(
         context=context,
-        options=options,
-        places=places,
-        stamp=Stamp(f"encode/{encode.label}", bool(dataset.get("simulated"))),
-        outlines=places.outlines(targets["rois"], options.outlined),
+        canvas=canvas,
+        formats=_formats(options, canvas),
+        stamp=_stamp(context, names[0]),
+        less=_stamp(context, f"{names[0]}, less encode/{names[1]}"),
+        level=level,
+        kept=None if level is None else significant(level, tables),
     )
-    stats = _stats(options, scores, encode)
-    rows = [row for stat in stats for row in mapper.map(stat, scores[stat])]
+    rows = [row for layer in wanted for row in mapper.map(layer)] + mapper.mask()
     context.out.table(INDEX, pd.DataFrame(rows))
     return StageResult(
-        metrics={"maps": float(len(stats)), "vertices": float(len(targets))},
-        methods=f"Maps are on {places.space} and were drawn on fsaverage5.",
+        metrics={"maps": float(len(wanted)), "vertices": float(len(tables[0]))},
+        methods=mapper.methods(),
     )
 
 
-def _stats(options: MapsConfig, scores: pd.DataFrame, encode: Artefact) -> list[str]:
-    absent = [stat for stat in options.stats if stat not in scores.columns]
-    if absent:
-        numeric = [name for name in scores.columns if name not in ("target", "rois", "hemisphere")]
+def _matched(encode: Artefact, other: Artefact) -> pd.DataFrame:
+    """Scores of ``other``, row by row those of the targets of ``encode``."""
+    check_same_targets(encode, other)
+    order = scores_of(encode)["target"]
+    return scores_of(other).set_index("target").loc[order].reset_index()
+
+
+def _canvas(context: StageContext, scores: pd.DataFrame, options: MapsConfig) -> Canvas:
+    prepare = context.parents["prepare"]
+    targets = read_tsv(prepare.path("targets.tsv"), TARGETS)
+    targets = targets.set_index("target").loc[scores["target"]].reset_index()
+    if targets["subject"].nunique() > 1:  # they stand on the same vertices
         raise ConfigError(
-            f"the scores have no column {', '.join(absent)}",
-            file=encode.folder / "scores.tsv",
-            expected=" | ".join(numeric),
-            found=", ".join(absent),
-            fix="choose maps.stats among them",
+            "one map cannot show several subjects",
+            expected="the targets of one subject",
+            found=", ".join(map(str, targets["subject"].unique())),
+            fix="map an encoder of each subject: dataset.subjects=[…] with one of them",
         )
-    beside = [stat for stat in _ALONGSIDE if stat in scores.columns and scores[stat].notna().any()]
-    return list(dict.fromkeys([*options.stats, *beside]))
+    dataset = prepare.json("dataset.json")
+    if prepare.has(GRID):
+        return VolumeCanvas(voxels_of(targets, str(dataset.get("space")), prepare.json(GRID)))
+    places = vertices_of(targets, dataset)
+    return SurfaceCanvas(places, places.outlines(targets["rois"], options.outlined))
 
 
-@dataclass(frozen=True)
+def _stamp(context: StageContext, source: str) -> Stamp:
+    dataset = context.parents["prepare"].json("dataset.json")
+    return Stamp(f"encode/{source}", bool(dataset.get("simulated")))
+
+
+def _formats(options: MapsConfig, canvas: Canvas) -> list[str]:
+    """Formats that this space has, of those asked for."""
+    known = [kind for kind in options.formats if kind in canvas.writers]
+    if not known:
+        raise ConfigError(
+            f"maps in {canvas.space} cannot be written in this format",
+            expected=" or ".join(canvas.writers),
+            found=", ".join(options.formats),
+            fix=f"set maps.formats=[{next(iter(canvas.writers))}]",
+        )
+    return known
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class _Mapper:
+    """Writes maps, each as files and as a picture.
+
+    Parameters
+    ----------
+    stamp, less : where scores come from, and where differences do.
+    level : largest q of a target that is drawn; None draws all.
+    kept : (targets,) whether a target is drawn; None draws all.
+    """
+
     context: StageContext
-    options: MapsConfig
-    places: Vertices
+    canvas: Canvas
+    formats: list[str]
     stamp: Stamp
-    outlines: Outlines
+    less: Stamp
+    level: float | None
+    kept: NDArray[np.bool_] | None
 
-    def map(self, stat: str, column: pd.Series[Any]) -> list[dict[str, Any]]:
-        """Write the files and the picture of one score; a row of the index for each file."""
-        values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
-        sides = self.places.spread(values)
-        self._draw(stat, sides)
-        return [row for side in sides for row in self._write(stat, side, sides[side])]
+    def map(self, layer: Layer) -> list[dict[str, Any]]:
+        """Write one map; a row of the index for each file."""
+        stats = self.context.section("maps", MapsConfig).stats
+        if layer.stat == CEILING and CEILING not in stats and "r" in stats:
+            return self._files(layer, "figures/r.png")  # it stands beside the score
+        figure = f"figures/{layer.stat}.png"
+        shown = layer
+        if self.kept is not None:
+            shown = replace(layer, values=np.where(self.kept, layer.values, np.nan))
+        with self.context.out.file(figure) as path:
+            path.write_bytes(to_png(self.canvas.draw(shown, self._source(layer), self._note)))
+        return self._files(layer, figure)
 
-    def _write(self, stat: str, side: str, values: Values) -> list[dict[str, Any]]:
-        (title, unit), space = _TITLES.get(stat, (stat, stat)), self.places.space
-        facts = {"Mesh": space, "Units": unit, "Source": self.stamp.source}
-        content = {
-            ".func.gii": lambda: gifti_bytes(values, side, name=stat, facts=facts),
-            ".mgz": lambda: mgz_bytes(values),
-        }
+    def mask(self) -> list[dict[str, Any]]:
+        """Write which targets are above chance, as 0 and 1, where that was asked for."""
+        if self.kept is None:
+            return []
+        units = f"1 where q is at most {self.level:g}"
+        values = self.kept.astype(np.float64)
+        return self._files(Layer("significant", "Above chance", units, values, (0.0, 1.0)), "")
+
+    def methods(self) -> str:
+        """The sentence for the Methods text."""
+        if self.level is None:
+            return self.canvas.methods
+        return f"{self.canvas.methods} Only targets with q at most {self.level:g} are drawn."
+
+    def _source(self, layer: Layer) -> Stamp:
+        return self.less if layer.diverging else self.stamp
+
+    @property
+    def _note(self) -> str:
+        if self.kept is None:
+            return ""
+        return f"of {len(self.kept):,} targets those with q \u2264 {self.level:g}"
+
+    def _files(self, layer: Layer, figure: str) -> list[dict[str, Any]]:
         rows = []
-        for kind in self.options.formats:
-            suffix = _SUFFIX[kind]
-            name = f"maps/{file_name(stat, side, space, suffix)}"
-            with self.context.out.file(name) as path:
-                path.write_bytes(content[suffix]())
-            rows.append(
-                {
-                    "file": name, "stat": stat, "title": title, "unit": unit, "hemisphere": side,
-                    "space": space, "vertices": int(np.isfinite(values).sum()),
-                }
-            )  # fmt: skip
+        for side, values in self.canvas.spread(layer.values).items():
+            for kind in self.formats:
+                name = f"maps/{file_name(layer.stat, side, self.canvas.space, _SUFFIX[kind])}"
+                with self.context.out.file(name) as path:
+                    content = self.canvas.writers[kind](values, side, layer, self._source(layer))
+                    path.write_bytes(content)
+                rows.append(
+                    {
+                        "file": name, "stat": layer.stat, "title": layer.title,
+                        "unit": layer.units, "hemisphere": side, "space": self.canvas.space,
+                        "vertices": int(np.isfinite(values).sum()), "figure": figure,
+                    }
+                )  # fmt: skip
         return rows
-
-    def _draw(self, stat: str, sides: Mapping[str, Values]) -> None:
-        title, unit = _TITLES.get(stat, (stat, stat))
-        figure = cortical_map(
-            {side: values[:N_VERTICES] for side, values in sides.items()},
-            self.stamp,
-            title=title,
-            unit=unit,
-            limits=(0.0, self.options.top if stat == "r" else 1.0),
-            outlines=self.outlines,
-        )
-        with self.context.out.file(f"figures/{stat}.png") as path:
-            path.write_bytes(to_png(figure))

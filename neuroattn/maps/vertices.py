@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -30,26 +31,38 @@ class Vertices:
     space : name of the mesh.
     size : vertices of a hemisphere.
     hemisphere, vertex : (targets,).
+    subjects : whose targets they are.
     """
 
     space: str
     size: int
     hemisphere: NDArray[np.str_]
     vertex: NDArray[np.int64]
+    subjects: int = 1
+
+    @property
+    def shared(self) -> bool:
+        """Whether several targets (of several subjects) stand at one vertex."""
+        both = np.char.add(self.hemisphere, self.vertex.astype(str))
+        return len(np.unique(both)) < len(both)
 
     def spread(self, values: NDArray[np.floating[Any]]) -> dict[str, Values]:
-        """Values of targets (targets,) on every vertex: hemisphere -> (size,), NaN elsewhere."""
+        """Values of targets (targets,) on every vertex: hemisphere -> (size,), NaN elsewhere.
+
+        Targets of several subjects at one vertex are averaged over those that have a value.
+        """
         out = {}
         for side in HEMISPHERES:
-            here = self.hemisphere == side
-            out[side] = np.full(self.size, np.nan)
-            out[side][self.vertex[here]] = values[here]
+            here = (self.hemisphere == side) & np.isfinite(values)
+            count = np.bincount(self.vertex[here], minlength=self.size)
+            total = np.bincount(self.vertex[here], weights=values[here], minlength=self.size)
+            out[side] = np.divide(total, count, out=np.full(self.size, np.nan), where=count > 0)
         return out
 
     def outlines(self, rois: pd.Series[str], wanted: list[str] | None) -> Outlines:
         """Members of each region on fsaverage5."""
         cells = [rois_of(cell) for cell in rois]
-        chosen = outlined(Counter(name for cell in cells for name in cell), len(cells), wanted)
+        chosen = outlined(cells, wanted)
         members = {}
         for name in chosen:
             inside = np.array([float(name in cell) for cell in cells])
@@ -59,16 +72,18 @@ class Vertices:
         return Outlines(members)
 
 
-def outlined(counts: Mapping[str, int], total: int, wanted: list[str] | None) -> list[str]:
-    """Regions to outline: those asked for that there are, or all but the largest.
+def outlined(cells: Sequence[Sequence[str]], wanted: list[str] | None) -> list[str]:
+    """Regions to outline: those asked for that there are, or all but those that hold others.
 
-    A region of a tenth of all targets is a part of the cortex; its outline would run through
-    those of the regions inside it.
+    Parameters
+    ----------
+    cells : regions of each target.
 
     Raises
     ------
     ConfigError : a region that no target is in.
     """
+    counts = Counter(name for cell in cells for name in cell)
     absent = [name for name in wanted or () if name not in counts]
     if absent:
         raise ConfigError(
@@ -79,7 +94,15 @@ def outlined(counts: Mapping[str, int], total: int, wanted: list[str] | None) ->
         )
     if wanted is not None:
         return list(wanted)
-    return [name for name, count in counts.items() if count <= 0.1 * total] or list(counts)
+    # A stream's outline would run round or through the regions inside it.
+    both = Counter(pair for cell in cells for pair in permutations(cell, 2))
+    holds = {
+        outer
+        for (outer, inner), shared in both.items()
+        if shared > 0.5 * counts[inner] and counts[outer] > 1.3 * counts[inner]
+    }
+    small = [name for name, count in counts.items() if count <= 0.1 * len(cells)]
+    return [name for name in small if name not in holds] or list(counts)
 
 
 def vertices_of(targets: pd.DataFrame, dataset: Mapping[str, Any]) -> Vertices:
@@ -108,4 +131,4 @@ def vertices_of(targets: pd.DataFrame, dataset: Mapping[str, Any]) -> Vertices:
             found=f"vertices {places.min()} to {places.max()} of {', '.join(np.unique(sides))}",
             fix="correct the space in the dataset's description, or its vertex numbers",
         )
-    return Vertices(space, size, sides, places)
+    return Vertices(space, size, sides, places, int(targets["subject"].nunique()))

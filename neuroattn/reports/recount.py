@@ -101,25 +101,30 @@ def _datasets(file: h5py.File) -> tuple[h5py.Dataset, h5py.Dataset, Any]:
 class _Sums:
     """Running sums of two variables for each target, shifted by their first row.
 
-    The shift keeps the sums of squares small where responses ride on a large constant.
+    The shift keeps the sums of squares small where responses ride on a large constant. With
+    several subjects a target has no number in the rows of images that its subject never saw.
     """
 
     def __init__(self, targets: int) -> None:
-        self.rows = 0
-        self.shift = np.zeros((2, targets))
+        self.rows = np.zeros(targets)
+        self.shift = np.full((2, targets), np.nan)
         self.sums = np.zeros((5, targets))
 
     def add(self, measured: Floats, predicted: Floats) -> None:
         """Add rows (rows, targets)."""
-        if not self.rows:
-            self.shift = np.stack([measured[0], predicted[0]])
-        x, y = measured - self.shift[0], predicted - self.shift[1]
-        self.rows += len(x)
+        both = np.isfinite(measured) & np.isfinite(predicted)
+        first = both.argmax(0)
+        fresh = np.isnan(self.shift[0]) & both.any(0)
+        at = (first[fresh], np.flatnonzero(fresh))
+        self.shift[:, fresh] = measured[at], predicted[at]
+        x = np.where(both, measured - self.shift[0], 0.0)
+        y = np.where(both, predicted - self.shift[1], 0.0)
+        self.rows += both.sum(0)
         self.sums += np.stack([x.sum(0), y.sum(0), (x * x).sum(0), (y * y).sum(0), (x * y).sum(0)])
 
     def correlation(self) -> Floats:
         """Pearson's r (targets,), NaN where a variable is constant."""
-        x, y, xx, yy, xy = self.sums / self.rows
+        x, y, xx, yy, xy = self.sums / np.maximum(self.rows, 1)
         spread = np.sqrt(np.maximum(xx - x * x, 0) * np.maximum(yy - y * y, 0))
         r: Floats = np.full(len(spread), np.nan)
         # Rounding leaves a trace of variance in a constant column.

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from neuroattn.core.config import Section, science
+from neuroattn.core.config import Section, execution, science
 from neuroattn.core.stage import Stage
 
 # What a report on a stage needs: itself and everything it was made from, oldest first.
 CHAINS: dict[str, tuple[str, ...]] = {
     "encode": ("prepare", "features", "encode"),
+    "compare": ("prepare", "compare"),
     "map": ("prepare", "features", "encode", "map"),
 }
+OTHER = "encode/other-"  # parents that are shown beside the main encoder
 
 
 def _known(stages: Any) -> bool:
@@ -30,6 +32,25 @@ class ReportConfig(Section):
         "Results to report, each with everything it was made from.",
         check=_known,
         must=f"name one or more of {', '.join(CHAINS)}",
+    )
+    others: list[str] = execution(
+        [],
+        "Other encode artefacts shown beside the main one, by reference (folder, label or"
+        " fingerprint) or by overrides of this run. Their fingerprints enter that of the report.",
+        check=lambda names: len(set(names)) == len(names),
+        must="name none twice",
+    )
+    attention_queries: int = science(
+        6,
+        "Regions whose attention is shown over pictures, best predicted first; 0 shows none.",
+        check=lambda count: 0 <= count <= 40,
+        must="be between 0 and 40",
+    )
+    attention_images: int = science(
+        5,
+        "Pictures shown for each of them.",
+        check=lambda count: 1 <= count <= 12,
+        must="be between 1 and 12",
     )
     max_targets_in_table: int = science(
         10,
@@ -50,6 +71,11 @@ def needed(stages: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(parent for stage in stages for parent in CHAINS[stage]))
 
 
+def _cites(config: Any) -> Mapping[str, tuple[str, str]]:
+    named = enumerate(config.report.others, start=1)
+    return {f"{OTHER}{number}": ("encode", reference) for number, reference in named}
+
+
 def _label(config: Any) -> str:
     return "-".join(("report", *sorted(config.report.stages)))
 
@@ -57,10 +83,11 @@ def _label(config: Any) -> str:
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="report",
-        version=1,
+        version=2,
         about="one HTML page: data, split, scores, figures, Methods text, errors, provenance",
         reads=("report",),
         parents=lambda config: needed(config.report.stages),
+        cites=_cites,
         run="neuroattn.reports.stage:run",
         label=_label,
         tolerant=True,

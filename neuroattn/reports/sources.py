@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -39,9 +39,17 @@ class Sources:
     def name(self, stage: str) -> str:
         """A parent as it is cited, ``stage/label-fingerprint``."""
         artefact = self.parents[stage]
+        stage = artefact.stage  # an ensemble is shown in the place of an encoder
         short = artefact.fingerprint[:SHORT]
         label = artefact.label
         return f"{stage}/{label}" if label.endswith(short) else f"{stage}/{label}-{short}"
+
+    def with_ensemble(self) -> Sources:
+        """The same with the ensemble of a comparison in the place of an encoder."""
+        made = self.parents.get("compare")
+        if made is None or not made.has("scores.tsv"):
+            return self
+        return replace(self, parents={**self.parents, "encode": made})
 
     def stamp(self, stage: str) -> Stamp:
         """The provenance line of figures drawn from ``stage``."""
@@ -76,6 +84,17 @@ class Sources:
     def scores(self) -> pd.DataFrame:
         """Scores of ``encode``, one row for each target."""
         return self._table("encode", "scores.tsv", SCORES)
+
+    @cached_property
+    def image_intervals(self) -> Mapping[str, tuple[float, float]]:
+        """Region -> interval of its mean r over test images; empty where nothing was resampled."""
+        if not self.has("encode") or not self.parents["encode"].has("rois.tsv"):
+            return {}
+        table = self._table("encode", "rois.tsv", ("roi", "r_low", "r_high")).dropna(
+            subset=["r_low", "r_high"]
+        )
+        ends = zip(table["r_low"].astype(float), table["r_high"].astype(float), strict=True)
+        return dict(zip(table["roi"], ends, strict=True))
 
     @cached_property
     def folds(self) -> pd.DataFrame:

@@ -37,15 +37,26 @@ class SectionSpec:
 
 _ROOM = "neuroattn.reports.sections"
 _ENCODING = (("encode",), ("encode", "map"))  # what it needs, and which reports show it
+_COMPARISON = (("compare",), ("compare",))
 
 SECTIONS: tuple[SectionSpec, ...] = (
     SectionSpec("errors", "Errors", f"{_ROOM}.errors:blocks"),
+    SectionSpec("warnings", "Warnings", f"{_ROOM}.warnings:blocks"),
     SectionSpec("summary", "Summary", f"{_ROOM}.summary:blocks"),
     SectionSpec("data", "Data and split", f"{_ROOM}.data:blocks", needs=("prepare",)),
+    SectionSpec(
+        "truth", "Planted truth: what was found", f"{_ROOM}.truth:blocks", chains=_ENCODING[1]
+    ),
     SectionSpec("maps", "Maps", f"{_ROOM}.maps:blocks", ("map",), ("map",)),
+    SectionSpec("models", "Models compared", f"{_ROOM}.comparison:models", *_COMPARISON),
+    SectionSpec("differences", "Differences", f"{_ROOM}.comparison:differences", *_COMPARISON),
+    SectionSpec("ensemble", "Ensemble", f"{_ROOM}.comparison:ensemble", *_COMPARISON),
+    SectionSpec("others", "Models side by side", f"{_ROOM}.others:blocks", chains=_ENCODING[1]),
     SectionSpec("regions", "Scores by region", f"{_ROOM}.scores:by_region", *_ENCODING),
     SectionSpec("targets", "Scores by target", f"{_ROOM}.scores:by_target", *_ENCODING),
     SectionSpec("predictions", "Predictions", f"{_ROOM}.predictions:blocks", *_ENCODING),
+    SectionSpec("attention", "Attention", f"{_ROOM}.attention:blocks", chains=_ENCODING[1]),
+    SectionSpec("training", "Training", f"{_ROOM}.training:blocks", chains=_ENCODING[1]),
     SectionSpec("methods", "Methods", f"{_ROOM}.methods:blocks"),
     SectionSpec("about", "About this report", f"{_ROOM}.about:blocks"),
 )

@@ -13,6 +13,7 @@ from neuroattn.reports.wording import cell, count, plural, said, spread
 def blocks(sources: Sources) -> tuple[Block, ...]:
     """Facts of the data; with an encoder, its folds and the leak check as well."""
     facts = _facts(sources)
+    sources = sources if sources.has("encode") else sources.with_ensemble()
     if not sources.has("encode"):
         return (facts,)
     split = folds(sources.folds)

@@ -22,7 +22,7 @@ def by_region(sources: Sources) -> tuple[Block, ...]:
     found = regions(sources.scores)
     limit = sources.options.max_rois + 1  # the row of all targets comes on top
     shown, hidden = found[:limit], found[limit:]
-    explained: list[Block] = [_picture(sources, shown), _region_table(shown)]
+    explained: list[Block] = [_picture(sources, shown), _region_table(sources, shown)]
     if len(found) == 1:
         explained.append(Notice("note", "No target belongs to a named region"))
     if hidden:
@@ -37,26 +37,33 @@ _READING = (
     "r is Pearson's correlation between measured and predicted responses over the test images of"
     " a fold, averaged over folds, then over targets. r\u00b2 is the mean over folds of r squared"
     " with negative r counted as 0; R\u00b2 is the coefficient of determination; pooled r takes the"
-    " test images of all folds as one sample. Intervals are Student's t over targets: they say how"
-    " well the mean over these targets is known, not what other images or subjects would give."
-    " Neighbouring targets share signal and noise, which makes the intervals narrow."
+    " test images of all folds as one sample. Intervals over images are a bootstrap of the test"
+    " images: what other images would give for these targets. Intervals over targets are Student's"
+    " t: how well the mean over targets is known; neither says what other subjects would give."
+    " Neighbouring targets share signal and noise, which makes the latter narrow."
 )
 
 
 def _picture(sources: Sources, shown: list[Region]) -> Picture:
+    found = sources.image_intervals
+    over = "test images" if found else "targets"
     groups = [
-        Group(region.name, region.scores, region.mean, region.low, region.high)
+        Group(
+            region.name,
+            region.scores,
+            region.mean,
+            *(found.get(region.name, (math.nan, math.nan)) if found else (region.low, region.high)),
+        )
         for region in shown
         if math.isfinite(region.mean)
     ]
-    drawn = scores_by_roi(groups, sources.stamp("encode"))
+    drawn = scores_by_roi(groups, sources.stamp("encode"), over=over)
     listed = "; ".join(f"{group.name} {score(group.mean)}" for group in groups[:12])
     return Picture(
         to_svg(drawn),
         alt=f"Prediction accuracy of every target by region of interest. Mean r: {cell(listed)}",
         caption="Prediction accuracy by region. Points: single targets. Diamond and bar: mean and"
-        " 95 % interval over targets, where a region has five or more. Regions stand from the best"
-        " mean to the worst.",
+        f" 95 % interval over {over}. Regions stand from the best mean to the worst.",
     )
 
 
@@ -69,13 +76,16 @@ _READING_CEILING = (
 )
 
 
-def _region_table(shown: list[Region]) -> Table:
+def _region_table(sources: Sources, shown: list[Region]) -> Table:
+    over_images = sources.image_intervals
+    nowhere = (math.nan, math.nan)
     ceilings = any(region.n_nc for region in shown)
     rows = tuple(
         (
             cell(region.name),
             count(region.n),
             score(region.mean),
+            *([span(*over_images.get(region.name, nowhere))] if over_images else []),
             span(region.low, region.high),
             score(region.median),
             score(region.r_squared),
@@ -88,11 +98,16 @@ def _region_table(shown: list[Region]) -> Table:
     columns = (
         Column("Region"),
         Column("n targets", numeric=True),
-        *(Column(title, numeric=True) for title in _SCORES),
+        *(Column(title, numeric=True) for title in _titles(bool(over_images))),
         *(Column(title, numeric=True) for title in (_OVER_CEILING if ceilings else ())),
     )
     caption = "Scores by region of interest; a target counts in every region it belongs to."
     return Table(caption, columns, rows, emphasis=shown[0].name == ALL_TARGETS)
+
+
+def _titles(over_images: bool) -> list[str]:
+    first, *others = _SCORES
+    return [first, *(["95 % interval over images"] if over_images else []), *others]
 
 
 def _over_ceiling(region: Region) -> tuple[str, str, str]:

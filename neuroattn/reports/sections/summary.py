@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neuroattn.reports.blocks import Block, Card, Cards, FactList, Facts, Notice
+from neuroattn.reports.blocks import Block, Card, Cards, FactList, Facts
 from neuroattn.reports.sources import Sources
 from neuroattn.reports.summaries import column, folds, regions
 from neuroattn.reports.wording import cell, count, plural, said, score
@@ -16,14 +16,6 @@ from neuroattn.reports.wording import cell, count, plural, said, score
 def blocks(sources: Sources) -> tuple[Block, ...]:
     """Cards of scores and sizes, then facts of the data and the model."""
     found: list[Block] = []
-    if sources.simulated:
-        found.append(
-            Notice(
-                "warning",
-                "Simulated responses",
-                "Every response behind this page was simulated; nothing was measured in a brain.",
-            )
-        )
     cards = _score_cards(sources) + _size_cards(sources)
     if cards:
         found.append(Cards(cards))

@@ -12,6 +12,7 @@ from neuroattn.maps.vertices import SIZES, outlined, vertices_of
 TARGETS = pd.DataFrame(
     {
         "target": [0, 1, 2],
+        "subject": "s",
         "hemisphere": ["lh", "rh", "rh"],
         "vertex": [5, 5, 10_241],
         "rois": ["V1", "V1|FFA", ""],
@@ -60,10 +61,27 @@ def test_targets_without_a_place_are_refused(
         vertices_of(TARGETS.assign(**change), {"space": space})
 
 
-def test_large_regions_are_outlined_only_when_asked_for() -> None:
-    counts = {"ventral": 60, "FFA-1": 8, "PPA": 9}
-    assert outlined(counts, 100, None) == ["FFA-1", "PPA"]
-    assert outlined(counts, 100, ["ventral"]) == ["ventral"]
+def test_large_regions_and_those_that_hold_others_are_outlined_only_when_asked_for() -> None:
+    cells = [["ventral"]] * 52 + [["ventral", "FFA-1"]] * 8 + [["PPA"]] * 5
+    cells += [["medial", "PPA"]] * 4 + [["medial"]] * 5 + [[]] * 26
+    assert outlined(cells, None) == ["FFA-1", "PPA", "medial"]
+    assert outlined(cells, ["ventral"]) == ["ventral"]
     with pytest.raises(ConfigError, match="region V9"):
-        outlined(counts, 100, ["ventral", "V9"])
-    assert outlined({"all": 5}, 5, None) == ["all"], "better large ones than none"
+        outlined(cells, ["ventral", "V9"])
+    assert outlined([["all"]] * 5, None) == ["all"], "better large ones than none"
+
+
+def test_a_stream_is_not_outlined_round_the_region_that_it_holds() -> None:
+    cells = [["parietal"]] * 3 + [["parietal", "RSC"]] * 4 + [[]] * 93
+    assert outlined(cells, None) == ["RSC"]
+
+
+def test_subjects_at_one_vertex_are_averaged_over_those_with_a_value() -> None:
+    both = pd.concat([TARGETS, TARGETS.assign(subject="t")], ignore_index=True)
+    places = vertices_of(both, {"space": "fsaverage5"})
+    sides = places.spread(np.array([0.1, 0.2, np.nan, 0.3, np.nan, np.nan]))
+    assert places.shared
+    assert places.subjects == 2
+    assert sides["lh"][5] == pytest.approx(0.2)
+    assert sides["rh"][5] == pytest.approx(0.2)
+    assert np.isnan(sides["rh"][10_241])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from neuroattn.reports.sections import predictions, scores
+from neuroattn.reports.sections import attention, others, predictions, scores, training
 from tests.unit.reports.fabricate import Chain, chain
 
 
@@ -15,5 +15,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Chain:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are composed but not drawn, for tests of what stands around them."""
-    for section in (predictions, scores):
+    for section in (others, predictions, scores, training):
         monkeypatch.setattr(section, "to_svg", lambda figure: b"<svg/>")
+    monkeypatch.setattr(attention, "to_png", lambda figure: b"png")

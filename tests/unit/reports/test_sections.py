@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +12,7 @@ from neuroattn.reports.blocks import Cards, Details, FactList, Notice, Picture, 
 from neuroattn.reports.registry import ReportConfig
 from neuroattn.reports.sections import about, data, errors, methods, predictions, scores, summary
 from neuroattn.reports.sources import Sources
-from tests.unit.reports.fabricate import METHODS, Chain, chain
+from tests.unit.reports.fabricate import METHODS, Chain
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -80,12 +79,6 @@ def test_summary_says_what_it_is_about(sources: Sources) -> None:
     assert rows["Units of responses"] == "% signal change"
     assert rows["Readout"] == "ridge"
     assert rows["Split"] == "3 folds over images, 20 test images in each"
-
-
-def test_summary_of_simulated_data_begins_with_the_label(tmp_path: Path) -> None:
-    first = summary.blocks(Sources(chain(tmp_path, simulated=True).parents))[0]
-    assert isinstance(first, Notice)
-    assert first.title == "Simulated responses"
 
 
 def test_summary_of_nothing_is_empty() -> None:
@@ -270,7 +263,12 @@ def test_about_has_a_row_and_all_details_of_every_artefact(made: Chain, sources:
 
 def test_about_an_artefact_with_bare_provenance(made: Chain) -> None:
     bare = SimpleNamespace(
-        label="x-1", fingerprint="1" * 64, provenance={}, files={}, fingerprint_payload={}
+        stage="encode",
+        label="x-1",
+        fingerprint="1" * 64,
+        provenance={},
+        files={},
+        fingerprint_payload={},
     )
     blocks = about.blocks(Sources({"encode": bare}))  # type: ignore[dict-item]
     assert blocks[0].rows[0][1:3] == ("1" * 8, "not known")

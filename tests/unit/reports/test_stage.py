@@ -14,7 +14,7 @@ def test_the_page_is_the_payload_and_its_facts_the_metrics(made: Chain, tmp_path
     page = (tmp_path / "report.html").read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     assert result.metrics == {
-        "report.bytes": len(page), "report.sections": 7, "report.figures": 5, "report.failures": 0,
+        "report.bytes": len(page), "report.sections": 8, "report.figures": 5, "report.failures": 0,
     }  # fmt: skip
     assert "Pearson" in result.methods
 

@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)
-	@$(BIN)/neuroattn demo paths.root=demo_output
+	@env -u OMP_NUM_THREADS $(BIN)/neuroattn demo paths.root=demo_output
 
 check: $(STAMP)
 	$(BIN)/ruff check

@@ -4,8 +4,8 @@ Both start from the same cached tokens and hold the same weights. The reference 
 from the description of the published model, with what its public code does on every step:
 `nn.MultiheadAttention` over projected tokens, every query of a hemisphere mapped to *all* vertices
 of that hemisphere, an integer mask tiled over the batch that keeps those of its region, AdamW in
-its default form. Ours is `neuroattn.encoding.attention.AttentionEncoder` with the loss and the
-optimiser of the stage ``encode``.
+its default form. Ours is `neuroattn.encoding.attention_encoder.AttentionEncoder` with the loss and
+the optimiser of the stage ``encode``.
 
 FLOPs of one picture, T tokens of D channels, Q queries, V vertices, feed-forward F, forward:
 
@@ -31,7 +31,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.harness import Table, milliseconds, peak_mib, ratio, take_turns
-from neuroattn.encoding.attention import Architecture, AttentionEncoder
+from neuroattn.encoding.attention import Architecture
+from neuroattn.encoding.attention_encoder import AttentionEncoder
 from neuroattn.encoding.positions import sine_code
 from neuroattn.encoding.queries import QueryTable, query_table
 from neuroattn.encoding.registry import AttentionConfig, QueryKind
@@ -244,16 +245,15 @@ def stepping(which: str, name: str, tiny: bool) -> Callable[[], None]:
     return steps
 
 
-def floor(size: Size, *, published: bool = False) -> float:
+def floor(size: Size, count: int = 1024) -> float:
     """Seconds of a step at the measured speed of products and copies."""
-    count = 1024
     left, right = torch.randn(2, count, count)
-    weights = torch.randn(8_000_000)
+    weights = torch.randn(8 * count**2)
     taken = take_turns({"product": lambda: left @ right, "copy": weights.clone}, 9, warmups=3)
     speed = 2e-9 * count**3 / taken["product"]
     bandwidth = 2 * 4 * len(weights) / taken["copy"]
     parameters = (size.vertices + 4 * size.dim + 2 * size.hidden) * size.dim
-    return size.step(published=published) / speed + 7 * 4 * parameters / bandwidth
+    return size.step(published=False) / speed + 7 * 4 * parameters / bandwidth
 
 
 def run(tiny: bool) -> Table:
@@ -264,7 +264,7 @@ def run(tiny: bool) -> Table:
         first, second = (contender.predict() for contender in both.values())
         difference = float((first - second).abs().max())
         seconds = take_turns({key: one.step for key, one in both.items()}, 2 if tiny else 5)
-        least = floor(size)
+        least = floor(size, 32 if tiny else 1024)
         mine = seconds["neuroattn"]
         for key, taken in seconds.items():
             memory = peak_mib("benchmarks.attention_step:stepping", key, name, tiny)

@@ -33,7 +33,13 @@ SIZE = (
 )
 
 # What a stage needs beside `SIZE`; a stage that is not here needs nothing.
-EXTRA = {"predict": ("predict.images={data}/images",)}
+EXTRA = {
+    "predict": ("predict.images={data}/images",),
+    "compare": (
+        "compare.members.plain=encoder=ridge",
+        "compare.members.stiff=encoder=ridge encoder.alpha_min=10",
+    ),
+}
 ON_CORTEX = {"map"}  # needs targets with a vertex of fsaverage5
 
 

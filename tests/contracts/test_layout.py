@@ -30,10 +30,41 @@ ELSEWHERE = {
     "data/store_read.py": "tests/unit/data/test_store.py",
     "data/store_scale.py": "tests/unit/data/test_store.py",
     "data/volumes.py": "tests/unit/data/nsd/test_reader.py",
+    "data/planted.py": "tests/unit/data/simulate/test_planted.py",  # needs a simulated folder
+    "data/subject_store.py": "tests/unit/data/test_subjects.py",
+    "encoding/banded.py": "tests/known_answer/test_closed_forms.py",
+    "encoding/bands.py": "tests/known_answer/test_closed_forms.py",
+    "encoding/efficient_probe.py": "tests/known_answer/test_rival_readouts.py",
+    "encoding/field_ridge.py": "tests/known_answer/test_closed_forms.py",
+    "encoding/fields.py": "tests/unit/encoding/test_factorised.py",
+    "encoding/fwrf.py": "tests/known_answer/test_rival_readouts.py",
+    "encoding/gaussian_rf.py": "tests/known_answer/test_rival_readouts.py",
+    "encoding/pca_ridge.py": "tests/known_answer/test_closed_forms.py",
+    "encoding/pooling.py": "tests/known_answer/test_closed_forms.py",
     "encoding/protocol.py": "tests/unit/encoding/test_stage.py",  # which images train, and rows
+    "encoding/retina_map.py": "tests/known_answer/test_rival_readouts.py",
+    "encoding/ridge_schemas.py": "tests/contracts/test_schemas.py",  # schemas without logic
+    "encoding/semantic_spatial.py": "tests/known_answer/test_rival_readouts.py",
+    "encoding/sides.py": "tests/unit/encoding/test_stage.py",  # images of a fold, and their rows
+    "encoding/spatial.py": "tests/unit/encoding/test_rivals.py",
+    "encoding/spatial_feature.py": "tests/unit/encoding/test_rivals.py",
+    "encoding/start.py": "tests/unit/encoding/test_subjects.py",
+    "encoding/subject_scores.py": "tests/unit/encoding/test_subjects.py",
+    "encoding/trained_schemas.py": "tests/unit/encoding/test_rivals.py",
+    "features/arrays_source.py": "tests/unit/features/test_sources.py",
+    "features/captions_source.py": "tests/unit/features/test_sources.py",
     "features/hub_files.py": "tests/unit/features/test_hub.py",
+    "features/open_clip_models.py": "tests/unit/features/test_timm_and_open_clip.py",
+    "features/timm_models.py": "tests/unit/features/test_timm_and_open_clip.py",
+    "figures/labels.py": "tests/unit/figures/test_cortex.py",  # labels are laid out for maps
+    "figures/slices.py": "tests/unit/figures/test_attention.py",
+    "figures/training.py": "tests/unit/figures/test_attention.py",
+    "maps/canvas.py": "tests/unit/maps/test_stage.py",  # parts of one stage
+    "maps/layers.py": "tests/unit/maps/test_stage.py",
+    "maps/voxels.py": "tests/unit/maps/test_stage.py",
     "reports/blocks.py": "tests/unit/reports/test_render.py",  # plain data that is rendered
     "reports/sections/": "tests/unit/reports/test_sections.py",  # one fabricated chain for all
+    "stats/planted.py": "tests/unit/stats/test_recovery.py",
     "stats/ceiling.py": "tests/known_answer/test_ceiling.py",
 }
 # Everyone writes registries; these contracts try each key of each of them.

@@ -182,7 +182,16 @@ def test_the_page_loads_nothing(clean: str) -> None:
 def test_every_section_is_reached_from_the_top_and_headed(clean: str) -> None:
     page = Page(clean)
     anchors = [value.removeprefix("#") for tag, value in page.addresses if tag == "a"]
-    assert anchors == ["summary", "data", "regions", "targets", "predictions", "methods", "about"]
+    assert anchors == [
+        "warnings",
+        "summary",
+        "data",
+        "regions",
+        "targets",
+        "predictions",
+        "methods",
+        "about",
+    ]
     assert set(anchors) <= set(page.ids)
     assert sum(n for (tag, _), n in page.elements.items() if tag == "h2") == len(anchors)
     assert sum(n for (tag, _), n in page.elements.items() if tag == "h1") == 1

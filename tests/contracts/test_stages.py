@@ -216,7 +216,8 @@ def test_parents_may_be_required(stage: str, tiny_data: Path, tmp_path: Path) ->
     made.parents = Parents.require
     with pytest.raises(ArtefactError, match="parents=require") as caught:
         run_stage(stage, made)
-    assert "run: neuroattn prepare" in str(caught.value)
+    first = "encode" if stage == "compare" else "prepare"
+    assert f"run: neuroattn {first}" in str(caught.value)
     assert not list(tmp_path.glob("*/*"))
 
 
@@ -238,6 +239,8 @@ def test_a_parent_may_be_named(stage: str, tiny_data: Path, all_root: Path) -> N
     build(stage, tiny_data, all_root)
     expected = node(stage, tiny_data, all_root)
     for name, parent in expected.parents.items():
+        if "/" in name:  # one of several; compare.members names it (tests/unit/compare)
+            continue
         digest = parent.fingerprint.digest
         for reference in (str(parent.folder), parent.label, digest, digest[:8]):
             made = config(stage, tiny_data, all_root)

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+CACHE = 4 << 20  # bytes of weights that are worked on at a time
+
 
 def pool(
     asked: Float[Tensor, "asked dim"],
@@ -45,16 +47,18 @@ def grouped(
     return out
 
 
-def _spans(images: int, on: torch.device) -> list[slice]:
-    """One picture after the other while its tables fit the cache; all at once elsewhere."""
-    step = 1 if on.type == "cpu" else max(images, 1)
+def _spans(tokens: Tensor, asked: int) -> list[slice]:
+    """As many pictures at a time as have their weights in the cache; all at once elsewhere."""
+    images, places = tokens.shape[:2]
+    fitting = CACHE // max(1, asked * places * tokens.element_size())
+    step = max(1, fitting if tokens.device.type == "cpu" else images)
     return [slice(start, start + step) for start in range(0, images, step)]
 
 
 def _pool(asked: Tensor, tokens: Tensor, bias: Tensor, kept: Tensor | None) -> Tensor:
     """The forward pass; ``kept`` (images, asked, tokens) takes the weights."""
     out = tokens.new_empty(len(tokens), len(asked), tokens.shape[2])
-    for span in _spans(len(tokens), tokens.device):
+    for span in _spans(tokens, len(asked)):
         looks = torch.softmax((asked @ tokens[span].mT + bias).float(), dim=-1).to(tokens.dtype)
         torch.matmul(looks, tokens[span], out=out[span])
         if kept is not None:
@@ -80,7 +84,7 @@ class _Pool(Function):
         asked, tokens, kept = ctx.saved_tensors
         to_asked, to_bias = torch.zeros_like(asked), torch.zeros_like(kept[0])
         to_tokens = torch.empty_like(tokens) if ctx.needs_input_grad[1] else None
-        for span in _spans(len(tokens), tokens.device):
+        for span in _spans(tokens, len(asked)):
             looks, pictures = kept[span], tokens[span]
             logits = above[span] @ pictures.mT
             logits -= (logits * looks).sum(-1, keepdim=True)

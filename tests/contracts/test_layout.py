@@ -62,6 +62,11 @@ ELSEWHERE = {
     "maps/canvas.py": "tests/unit/maps/test_stage.py",  # parts of one stage
     "maps/layers.py": "tests/unit/maps/test_stage.py",
     "maps/voxels.py": "tests/unit/maps/test_stage.py",
+    "generators/__main__.py": "tests/unit/generators/test_build.py",  # parses words for build
+    "generators/embeddings.py": "tests/unit/generators/test_captioner.py",  # cached for training
+    "generators/latents.py": "tests/unit/generators/test_tiny.py",  # cached for training
+    "generators/library.py": "tests/unit/generators/test_sampling.py",  # one import
+    "generators/making.py": "tests/unit/generators/test_build.py",  # what build hands to a model
     "reports/blocks.py": "tests/unit/reports/test_render.py",  # plain data that is rendered
     "reports/sections/": "tests/unit/reports/test_sections.py",  # one fabricated chain for all
     "stats/planted.py": "tests/unit/stats/test_recovery.py",

@@ -1,0 +1,133 @@
+"""Building an embedded model from its file in ``workflows/models``: resumable, one folder each."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from neuroattn.core.claims import claim
+from neuroattn.core.config import restore, walk
+from neuroattn.core.errors import ConfigError, StorageError
+from neuroattn.core.progress import Progress
+from neuroattn.core.resources import shipped
+from neuroattn.generators.cards import CARD, Card, copy_model, identity, read_card, write_model
+from neuroattn.generators.loading import EMBEDDED
+from neuroattn.generators.making import Made, Maker, Workplace
+from neuroattn.generators.registry import MODELS, NEEDS, ModelConfig
+from neuroattn.training.loop import Runtime
+
+log = logging.getLogger("neuroattn.generators")
+_LIBRARIES = ("neuroattn", "torch", "diffusers", "transformers")
+
+
+def model_config(name: str, file: Path | None = None) -> ModelConfig:
+    """The configuration of a model, from its workflow or from ``file``.
+
+    Raises
+    ------
+    ConfigError : no such model, or a file that does not fit its schema.
+    """
+    schema = MODELS.entry(name).schema
+    path = file or shipped("workflows") / "models" / f"{name}.yaml"
+    values = yaml.safe_load(path.read_text()) or {}
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            "this is no configuration of a model", file=path, expected="key: value",
+            found=type(values).__name__, fix="see workflows/models",
+        )  # fmt: skip
+    made: ModelConfig = restore(schema, values)
+    return made
+
+
+def build(name: str, root: Path, config: ModelConfig, device: str = "auto") -> Path:
+    """Train model ``name`` into ``root``, or resume; one that is there is kept.
+
+    Raises
+    ------
+    StorageError : a model of another configuration is there.
+    MissingDataError : a model that it needs is not there.
+    InterruptedRunError : a stop signal came; the same command resumes.
+    """
+    folder = root / name
+    with claim(root / ".work" / f"{name}-claim"):
+        facts = _facts(name, config, root)
+        if _is_there(folder, facts):
+            return folder
+        steps = _steps(config)
+        before = _cpu_seconds()
+        with Progress(f"training {name}", steps) as progress:
+            place = Workplace(root, name, Runtime(device=device, progress=progress))
+            maker: Maker = MODELS.load(name)
+            made = maker.train(config, place)
+        card = write_model(
+            folder, made.save, facts | _told(maker, made, place, _cpu_seconds() - before)
+        )
+        shutil.rmtree(place.work, ignore_errors=True)
+    for score, value in card["scores"].items():
+        log.info("%s %s %.4g", name, score, value)
+    return folder
+
+
+def publish(name: str, root: Path, target: Path = EMBEDDED) -> Card:
+    """Copy a finished model to the folder that ships with the package, in place of an older one."""
+    read_card(root / name)
+    if (target / name / CARD).is_file():
+        shutil.rmtree(target / name)
+    return copy_model(root / name, target / name)
+
+
+def _facts(name: str, config: ModelConfig, root: Path) -> Card:
+    """What decides the model: its configuration, and the models it is made from."""
+    return {
+        "model": name,
+        "config": {key.path: key.value for key in walk(config) if key.role == "science"},
+        "made_from": {other: identity(read_card(root / other)) for other in NEEDS.get(name, ())},
+    }
+
+
+def _is_there(folder: Path, facts: Card) -> bool:
+    if not (folder / CARD).is_file():
+        return False
+    card = read_card(folder)
+    changed = [key for key in ("config", "made_from") if card[key] != facts[key]]
+    if changed:
+        raise StorageError(
+            f"another {facts['model']} is in the folder",
+            file=folder,
+            expected={key: facts[key] for key in changed},
+            found={key: card[key] for key in changed},
+            fix="remove the folder, or build under another --root",
+        )
+    return True
+
+
+def _told(maker: Maker, made: Made, place: Workplace, seconds: float) -> Card:
+    return {
+        "about": maker.about,
+        "limits": maker.limits,
+        "data": made.data,
+        "steps": made.steps,
+        "cpu_seconds": round(seconds, 1),  # of the last call alone, where a run was resumed
+        "device": str(place.device),
+        "scores": {name: float(value) for name, value in made.scores.items()},
+        "versions": {library: metadata.version(library) for library in _LIBRARIES},
+    }
+
+
+def _steps(config: ModelConfig) -> int:
+    samples = config.scenes.small + config.scenes.large
+    training: Any = config.training
+    per_step = training.batch_size * training.accumulate
+    return int(training.epochs) * -(-samples // int(per_step))
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system

@@ -1,0 +1,64 @@
+"""Finding a model: an embedded one by its name, any by its folder; nothing is ever fetched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from neuroattn.core.errors import DataError
+from neuroattn.core.resources import user_path
+from neuroattn.generators.cards import CARD, read_card
+from neuroattn.generators.registry import MODELS
+
+EMBEDDED = Path(__file__).parent / "embedded"
+
+
+def load(model: str | Path, device: str = "cpu") -> Any:
+    """A model by name or folder, frozen, in evaluation mode.
+
+    Parameters
+    ----------
+    model : ``referee``, ``space``, ``captioner``, ``autoencoder``, ``tiny_autoencoder`` or
+        ``generator``; or a folder: one of ours, a CLIP of transformers, or the parts of a
+        latent diffusion model of diffusers.
+
+    Raises
+    ------
+    MissingDataError : it is not there; the message says how to build it.
+    ArtefactError : a file has other bytes than its card says.
+    DataError : nobody knows this kind of folder.
+    """
+    import torch
+
+    place, folder = torch.device(device), find(model)
+    if (not isinstance(model, Path) and model in MODELS) or (folder / CARD).is_file():
+        card = read_card(folder)
+        return MODELS.load(card["model"]).read(folder, place)
+    if (folder / "model_index.json").is_file():
+        from neuroattn.generators.sampling import read_parts
+
+        return read_parts(folder, place)
+    if _model_type(folder) == "clip":
+        from neuroattn.generators.clip import read_clip
+
+        return read_clip(folder, place)
+    raise DataError(
+        "this folder holds no model that is known here",
+        file=folder,
+        expected=f"{CARD}, model_index.json, or config.json with model_type clip",
+        found=_model_type(folder) or "none of them",
+        fix=f"name a folder of such a model, or one of {', '.join(MODELS)}",
+    )
+
+
+def find(model: str | Path) -> Path:
+    """Folder of a model: that of an embedded one, or the one that is named."""
+    if not isinstance(model, Path) and model in MODELS:
+        return EMBEDDED / model
+    return user_path(model)
+
+
+def _model_type(folder: Path) -> str:
+    file = folder / "config.json"
+    return str(json.loads(file.read_text()).get("model_type", "")) if file.is_file() else ""

@@ -1,0 +1,237 @@
+"""The referee: an independent detector of things, attributes and places, from pixels alone.
+
+It judges generated pictures and captions, so it shares no weights, scenes or network with
+anything that guides them. Each category has a map of evidence; presence is its soft maximum,
+and attributes are read where the evidence is, so that those of two things do not mix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from neuroattn.core.atomic import read_json, write_json
+from neuroattn.data.simulate.scene import CATEGORIES, PLACES
+from neuroattn.generators.making import (
+    Made,
+    Maker,
+    Workplace,
+    half_weights,
+    put_half_weights,
+    seeded,
+    trained,
+)
+from neuroattn.generators.registry import RefereeConfig
+from neuroattn.generators.scenes import JUDGED, SceneSource, Side, fitted, scene_sets
+from neuroattn.training.batches import Batch, EvaluationLoader
+from neuroattn.training.selection import SelectionSet, TrainingData
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+_SHARPNESS = 4.0  # of the soft maximum: large is the maximum, small the mean
+
+
+class Block(nn.Module):
+    """Two convolutions beside a shortcut, halving the size."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)
+        self.second = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.short = nn.Conv2d(before, after, 1, bias=False)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(after) for _ in range(2)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps of half the size."""
+        inner = functional.relu(self.norms[0](self.first(x)))
+        short = functional.avg_pool2d(self.short(x), 2, ceil_mode=True)
+        return functional.relu(self.norms[1](self.second(inner)) + short)
+
+
+class RefereeNetwork(nn.Module):
+    """Pixels at the referee's size to logits and attributes.
+
+    Parameters
+    ----------
+    widths : channels of the stages, each of half the size of the one before.
+    """
+
+    def __init__(self, widths: list[int]) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *(Block(before, after) for before, after in zip([3, *widths], widths, strict=False))
+        )
+        last, kinds = widths[-1], len(CATEGORIES)
+        self.evidence = nn.Conv2d(last, kinds, 1)
+        self.attributes = nn.Conv2d(last, kinds * len(JUDGED), 1)
+        self.place = nn.Linear(last, len(PLACES))
+
+    def forward(self, pixels: Float[Tensor, "images 3 side side"]) -> dict[str, Tensor]:
+        """``presence`` (images, categories) and ``place`` logits; ``attributes``."""
+        maps = self.body(2 * pixels - 1)
+        evidence = self.evidence(maps).flatten(2)
+        found = self.attributes(maps).flatten(2).unflatten(1, (len(CATEGORIES), len(JUDGED)))
+        where = torch.softmax(_SHARPNESS * evidence, dim=-1)
+        return {
+            "presence": (where * evidence).sum(dim=-1),
+            "attributes": torch.einsum("bcp,bcap->bca", where, found),
+            "place": self.place(maps.mean(dim=(2, 3))),
+        }
+
+
+@dataclass(frozen=True)
+class RefereeTask:
+    """Presence by cross-entropy, attributes of present things by squared error, place."""
+
+    config: RefereeConfig
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Loss of pictures made worse at random, as generated ones are."""
+        return self._loss(model(self.worsened(batch["pixels"])), batch)
+
+    def evaluate(self, model: nn.Module, loader: EvaluationLoader) -> Mapping[str, float]:
+        """Scores of `scores`, and the loss on clean pictures."""
+        said, truth, losses = [], [], []
+        for batch in loader:
+            out = model(batch["pixels"])
+            losses.append(float(self._loss(out, batch)) * len(batch["pixels"]))
+            said.append({name: value.cpu() for name, value in out.items()})
+            truth.append({name: value.cpu() for name, value in batch.items() if name != "pixels"})
+        return {
+            "loss": sum(losses) / sum(len(one["place"]) for one in truth),
+            **scores(_together(said), _together(truth)),
+        }
+
+    def worsened(self, pixels: Tensor) -> Tensor:
+        """Pictures at a random resolution and with random noise, each batch alike."""
+        share = float(torch.empty(()).uniform_(self.config.coarsest, 1))
+        side = pixels.shape[-1]
+        rough = fitted(fitted(pixels, max(8, round(share * side))), side)
+        noise = self.config.noise * torch.rand(len(pixels), 1, 1, 1, device=pixels.device)
+        return (rough + noise * torch.randn_like(rough)).clamp(0, 1)
+
+    def _loss(self, out: dict[str, Tensor], batch: Batch) -> Tensor:
+        presence = batch["presence"]
+        there = functional.binary_cross_entropy_with_logits(out["presence"], presence)
+        error = (out["attributes"] - batch["attributes"]).square().mean(dim=-1)
+        shown = (error * presence).sum() / presence.sum().clamp(min=1)
+        place = functional.cross_entropy(out["place"], batch["place"])
+        return there + self.config.attribute_weight * shown + 0.5 * place
+
+
+def scores(said: Mapping[str, Tensor], truth: Mapping[str, Tensor]) -> dict[str, float]:
+    """Balanced accuracy of each category, their mean, r of each attribute, accuracy of the place.
+
+    ``truth`` has presence, attributes and place; ``said`` what the network gives.
+    """
+    there, presence = said["presence"] > 0, truth["presence"] > 0
+    found: dict[str, float] = {}
+    for number, category in enumerate(CATEGORIES):
+        sides = [presence[:, number], ~presence[:, number]]
+        right = there[:, number] == presence[:, number]
+        parts = [float(right[side].float().mean()) for side in sides if bool(side.any())]
+        found[f"accuracy.{category}"] = sum(parts) / len(parts)
+    found["accuracy"] = sum(found.values()) / len(CATEGORIES)
+    found["exact"] = float((there == presence).all(dim=1).float().mean())
+    for number, name in enumerate(JUDGED):
+        pair = torch.stack([x["attributes"][..., number][presence] for x in (said, truth)])
+        r = float(torch.corrcoef(pair)[0, 1]) if pair.shape[1] > 2 else 0.0
+        found[f"r.{name}"] = r if np.isfinite(r) else 0.0
+    found["place"] = float((said["place"].argmax(dim=1) == truth["place"]).float().mean())
+    return found
+
+
+def _together(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+class Referee:
+    """A trained referee for pictures of any size."""
+
+    def __init__(self, network: RefereeNetwork, side: int) -> None:
+        self.network, self.side = network.eval().requires_grad_(False), side
+
+    @torch.no_grad()
+    def judge(self, pixels: Float[Tensor, "images 3 height width"]) -> dict[str, Tensor]:
+        """Probability of each category and place, and the attributes, for pixels in [0, 1]."""
+        out = self.network(fitted(pixels, self.side))
+        return {
+            "presence": torch.sigmoid(out["presence"]),
+            "attributes": out["attributes"],
+            "place": torch.softmax(out["place"], dim=1),
+        }
+
+
+def evaluated(network: nn.Module, config: RefereeConfig, place: Workplace) -> dict[str, float]:
+    """Scores on held-out scenes by layout and by seen or unseen sources."""
+    found: dict[str, float] = {}
+    task = RefereeTask(config)
+    for side in (Side.held, Side.unseen):
+        for one in scene_sets(place.cache, side, config.scenes, config.seed):
+            source = SceneSource([one], config.side)
+            loader = EvaluationLoader(source, config.training.batch_size, place.device)
+            with torch.no_grad():
+                got = task.evaluate(network.eval(), loader)
+            prefix = f"{side.value}.{one.pixels.shape[1]}"
+            found |= {f"{prefix}.{name}": value for name, value in got.items()}
+    return found
+
+
+def train(config: RefereeConfig, place: Workplace) -> Made:
+    """Train the referee, or resume."""
+    seen = SceneSource(scene_sets(place.cache, Side.train, config.scenes, config.seed), config.side)
+    held = SceneSource(scene_sets(place.cache, Side.held, config.scenes, config.seed), config.side)
+    unseen = scene_sets(place.cache, Side.unseen, config.scenes, config.seed)
+    data = TrainingData(
+        train=seen,
+        train_images=seen.ids,
+        selection=SelectionSet("held", held.ids, held),
+        test_images=np.concatenate([one.ids for one in unseen]),
+    )
+    network = seeded(config, lambda: RefereeNetwork(config.widths))
+    outcome = trained(network, RefereeTask(config), data, config, place)
+
+    def save(folder: Path) -> None:
+        write_json(folder / CONFIG, {"model_type": "neuroattn_referee", **_shape(config)})
+        save_file(half_weights(network), folder / WEIGHTS)
+
+    return Made(save, evaluated(network, config, place), outcome.steps, _told(seen))
+
+
+def _told(source: SceneSource) -> str:
+    sizes = " and ".join(f"{len(one)} of {one.pixels.shape[1]} pixels" for one in source.sets)
+    return f"simulated scenes with their truth, {sizes}, of seen sources."
+
+
+def _shape(config: RefereeConfig) -> dict[str, Any]:
+    return {
+        "side": config.side,
+        "widths": list(config.widths),
+        "categories": list(CATEGORIES),
+        "places": list(PLACES),
+        "attributes": list(JUDGED),
+    }
+
+
+def read(folder: Path, device: torch.device) -> Referee:
+    """The referee in a folder."""
+    shape = read_json(folder / CONFIG)
+    network = RefereeNetwork(shape["widths"])
+    put_half_weights(network, folder / WEIGHTS)
+    return Referee(network.to(device), int(shape["side"]))
+
+
+MAKER = Maker(
+    about="Detector of things, their attributes and the place in simulated scenes.",
+    limits="Knows six categories, six places and the simulator's drawings alone.",
+    train=train,
+    read=read,
+)

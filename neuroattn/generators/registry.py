@@ -1,0 +1,187 @@
+"""The embedded models and their configurations, light enough for any command to import.
+
+Values stand in ``workflows/models/<name>.yaml``, each with its reason; a model is one `Entry`
+whose object is a `neuroattn.generators.recipes.Maker`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from neuroattn.core.config import Choice, Section, execution, science, section
+from neuroattn.core.registry import Entry, Registry
+from neuroattn.training.registry import TrainingConfig
+
+
+class Prediction(Enum):
+    """What a diffusion network says of a noisy latent."""
+
+    epsilon = "epsilon"
+    v_prediction = "v_prediction"
+    sample = "sample"
+
+
+def _one(doc: str, default: Any, least: float = 1) -> Any:
+    return science(default, doc, check=lambda n: n >= least, must=f"be {least} or more")
+
+
+def _share(doc: str, default: float) -> Any:
+    return science(
+        default, doc, check=lambda x: 0 <= x < 1, must="be from 0 up to, not including, 1"
+    )
+
+
+def _widths(doc: str, default: list[int]) -> Any:
+    return science(
+        default,
+        doc,
+        check=lambda widths: len(widths) > 0 and all(width >= 1 for width in widths),
+        must="be one width or more, each 1 or more",
+    )
+
+
+@dataclass(kw_only=True)
+class ScenesConfig(Section):
+    """Which scenes a model learns from, and which it is judged on."""
+
+    small: int = _one("Training scenes of 64 pixels with 1 or 2 things.", 24000, 0)
+    large: int = _one("Training scenes of 160 pixels with 1 to 3 things.", 12000, 0)
+    held: int = _one(
+        "Scenes of each layout held out, once of seen and once of unseen sources.", 1000
+    )
+    stream: str = science("models", "Name of the seed stream: other streams are other scenes.")
+    chunk: int = execution(
+        500, "Scenes between two savings.", check=lambda n: n >= 1, must="be 1 or more"
+    )
+
+
+@dataclass(kw_only=True)
+class ModelConfig(Choice):
+    """What all embedded models have in common."""
+
+    seed: int = science(0, "Seed of the scenes, the first weights and the order of training.")
+    scenes: ScenesConfig = section(ScenesConfig, "What it learns from.")
+    training: TrainingConfig = section(TrainingConfig, "How it is trained.")
+
+
+@dataclass(kw_only=True)
+class RefereeConfig(ModelConfig):
+    """A detector of things, their attributes and the place, from pixels alone."""
+
+    name: str = science("referee", "The model's name; set by the choice itself.")
+    side: int = _one("Pixels that it sees; pictures of any size are fitted to it.", 96, 16)
+    widths: list[int] = _widths(
+        "Channels of its stages, each of half the size.", [32, 64, 128, 192]
+    )
+    noise: float = _share(
+        "Largest deviation of the noise added in training, of pixels in [0, 1].", 0.06
+    )
+    coarsest: float = science(
+        0.5,
+        "Coarsest resolution in training, as a share of the side: generated pictures are softer.",
+        check=lambda x: 0.1 <= x <= 1,
+        must="be from 0.1 to 1",
+    )
+    attribute_weight: float = _one("Weight of the attributes' squared error.", 1.0, 0)
+
+
+@dataclass(kw_only=True)
+class SpaceConfig(ModelConfig):
+    """An image-text space: heads on a frozen image network and a small text encoder."""
+
+    name: str = science("space", "The model's name; set by the choice itself.")
+    backbone: str = science("efficientnet_lite0", "The frozen image network.")
+    image_size: int = _one("Pixels at which the image network sees a picture.", 160, 32)
+    dim: int = _one("Numbers of an embedding.", 256)
+    hidden: int = _one("Width of the image head's hidden layer.", 512)
+    text_width: int = _one("Width of the text encoder.", 192)
+    text_layers: int = _one("Layers of the text encoder.", 2)
+    text_heads: int = _one("Heads of the text encoder.", 4)
+    length: int = _one("Most tokens of a caption, with its two ends.", 48, 4)
+    dropout: float = _share("Dropout in the head and in the text encoder.", 0.1)
+
+
+@dataclass(kw_only=True)
+class CaptionerConfig(ModelConfig):
+    """A causal language model behind a prefix made from an image embedding (ClipCap)."""
+
+    name: str = science("captioner", "The model's name; set by the choice itself.")
+    prefix: int = _one("Prefix tokens made from one embedding.", 4)
+    width: int = _one("Width of the language model.", 256)
+    layers: int = _one("Layers of the language model.", 3)
+    heads: int = _one("Heads of the language model.", 4)
+    dropout: float = _share("Dropout of the language model.", 0.1)
+    noise: float = _share("Deviation of noise on the unit-length embedding in training.", 0.1)
+
+
+@dataclass(kw_only=True)
+class AutoencoderConfig(ModelConfig):
+    """AutoencoderKL from 64 pixels to latents of 8 x 8."""
+
+    name: str = science("autoencoder", "The model's name; set by the choice itself.")
+    widths: list[int] = _widths(
+        "Channels of its stages; three halvings lie between four.", [32, 64, 96, 128]
+    )
+    latent_channels: int = _one("Channels of a latent.", 8)
+    norm_groups: int = _one("Groups of its normalisation.", 16)
+    kl_weight: float = _one(
+        "Weight of the divergence from the unit normal, per pixel value.", 1e-4, 0
+    )
+    edge_weight: float = _one(
+        "Weight of the error of differences between neighbouring pixels.", 1.0, 0
+    )
+
+
+@dataclass(kw_only=True)
+class TinyAutoencoderConfig(ModelConfig):
+    """AutoencoderTiny whose decoder reads the latents of the autoencoder: for the guidance path."""
+
+    name: str = science("tiny_autoencoder", "The model's name; set by the choice itself.")
+    width: int = _one("Channels throughout.", 32)
+    blocks: int = _one("Blocks of each stage.", 1)
+    latent_weight: float = _one("Weight of the error of its encoder's latents.", 1.0, 0)
+    edge_weight: float = _one(
+        "Weight of the error of differences between neighbouring pixels.", 1.0, 0
+    )
+
+
+@dataclass(kw_only=True)
+class GeneratorConfig(ModelConfig):
+    """Latent diffusion conditioned on the image-text space."""
+
+    name: str = science("generator", "The model's name; set by the choice itself.")
+    widths: list[int] = _widths("Channels of the network's stages.", [128, 192])
+    blocks: int = _one("Residual blocks of each stage.", 2)
+    heads: int = _one("Heads of its attention.", 4)
+    norm_groups: int = _one("Groups of its normalisation.", 32)
+    prediction: Prediction = science(
+        Prediction.v_prediction, "What the network predicts: epsilon, v_prediction or sample."
+    )
+    timesteps: int = _one("Steps of the noising process.", 1000, 2)
+    null_share: float = _share("Share of training samples without their condition.", 0.1)
+    text_share: float = _share("Share of conditions that are embeddings of captions.", 0.5)
+    ema: float = _share("Decay of the running mean of the weights, per step.", 0.9995)
+    steps: int = _one("Sampling steps of the evaluation.", 25)
+    guidance: float = _one("Classifier-free guidance of the evaluation; 1 is none.", 2.0, 0)
+    judged: int = _one("Held-out captions that are generated and judged.", 200, 0)
+
+
+MODELS = Registry(
+    "model",
+    {
+        "referee": Entry(RefereeConfig, "neuroattn.generators.referee:MAKER"),
+        "space": Entry(SpaceConfig, "neuroattn.generators.space:MAKER"),
+        "captioner": Entry(CaptionerConfig, "neuroattn.generators.captioner:MAKER"),
+        "autoencoder": Entry(AutoencoderConfig, "neuroattn.generators.autoencoder:MAKER"),
+        "tiny_autoencoder": Entry(TinyAutoencoderConfig, "neuroattn.generators.tiny:MAKER"),
+        "generator": Entry(GeneratorConfig, "neuroattn.generators.diffusion:MAKER"),
+    },
+)
+#: A model is made from these others, which must be there first.
+NEEDS: dict[str, tuple[str, ...]] = {
+    "captioner": ("space",),
+    "tiny_autoencoder": ("autoencoder",),
+    "generator": ("space", "autoencoder", "tiny_autoencoder", "referee"),
+}

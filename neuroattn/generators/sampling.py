@@ -1,0 +1,222 @@
+"""Sampling from a latent diffusion model that embeddings drive.
+
+Every picture has a seed of its own, drawn on the CPU: a picture does not depend on which
+others are in its batch, beyond the rounding of batched arithmetic (none to speak of without
+guidance by gradients; see the tests in float64).
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from neuroattn.core.errors import ConfigError, DataError, MissingDataError
+from neuroattn.generators.autoencoder import from_latents, to_latents
+from neuroattn.generators.library import diffusers
+from neuroattn.generators.prediction import check
+
+SAMPLERS: Final = {"ddim": "DDIMScheduler", "dpm": "DPMSolverMultistepScheduler"}
+_PARTS: Final = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}
+
+
+def conditions(embeddings: Float[Tensor, "images dim"]) -> Float[Tensor, "images 1 dim"]:
+    """Embeddings of unit length as the one token that the network attends to."""
+    token: Tensor = embeddings * embeddings.shape[-1] ** 0.5
+    return token[:, None]
+
+
+def to_pixels(decoded: Tensor) -> Tensor:
+    """What a decoder gives, in [-1, 1], as pixels in [0, 1]."""
+    return ((decoded + 1) / 2).clamp(0, 1)
+
+
+@dataclass
+class LatentDiffusion:
+    """A denoising network, the autoencoder around it, and the noising process.
+
+    Parameters
+    ----------
+    tiny : the cheap decoder for guidance, where there is one.
+    """
+
+    unet: Any
+    vae: Any
+    scheduler: Any
+    tiny: Any = None
+
+    def __post_init__(self) -> None:
+        check(str(self.scheduler.config.prediction_type))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of a latent."""
+        side = int(self.unet.config.sample_size)
+        return int(self.unet.config.in_channels), side, side
+
+    @property
+    def dim(self) -> int:
+        """Numbers of an embedding."""
+        return int(self.unet.config.cross_attention_dim)
+
+    def noise(self, seeds: Sequence[int]) -> Float[Tensor, "images channels rows columns"]:
+        """Start noise, each picture's from its own seed, drawn on the CPU in single precision."""
+        drawn = [
+            torch.randn(self.shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds
+        ]
+        return torch.stack(drawn).to(self.unet.device, self.unet.dtype)
+
+    def solver(self, name: str, steps: int) -> Any:
+        """A scheduler over this model's noising process, set to so many steps.
+
+        Raises
+        ------
+        ConfigError : no such sampler.
+        """
+        if name not in SAMPLERS:
+            raise ConfigError(
+                f"there is no sampler {name!r}", expected=" | ".join(SAMPLERS), found=name,
+                fix="choose one of these",
+            )  # fmt: skip
+        made = getattr(diffusers(), SAMPLERS[name]).from_config(self.scheduler.config)
+        with warnings.catch_warnings():  # its way to NumPy is about to be renamed
+            warnings.simplefilter("ignore", DeprecationWarning)
+            made.set_timesteps(steps, device=self.unet.device)
+        return made
+
+    def predict(
+        self, latents: Tensor, step: Tensor, given: Tensor | None, guidance: float
+    ) -> Tensor:
+        """The network's word at one step; ``guidance`` above 1 exaggerates the condition."""
+        nothing = torch.zeros(len(latents), 1, self.dim, device=latents.device, dtype=latents.dtype)
+        if given is None or guidance == 1:
+            told = nothing if given is None else given
+            out: Tensor = self.unet(latents, step, encoder_hidden_states=told).sample
+            return out
+        both = self.unet(
+            torch.cat([latents, latents]), step, encoder_hidden_states=torch.cat([nothing, given])
+        ).sample
+        without, with_it = both.chunk(2)
+        guided: Tensor = without + guidance * (with_it - without)
+        return guided
+
+    @torch.no_grad()
+    def sample_latents(
+        self,
+        embeddings: Float[Tensor, "images dim"] | None,
+        *,
+        seeds: Sequence[int],
+        steps: int = 25,
+        guidance: float = 2.0,
+        sampler: str = "dpm",
+    ) -> Float[Tensor, "images channels rows columns"]:
+        """Latents of one picture for each seed; None for ``embeddings`` samples without condition.
+
+        Raises
+        ------
+        ConfigError : no such sampler, or embeddings of another number or size.
+        """
+        self._check(embeddings, seeds)
+        solver = self.solver(sampler, steps)
+        latents = self.noise(seeds) * solver.init_noise_sigma
+        given = None if embeddings is None else conditions(embeddings.to(latents))
+        for step in solver.timesteps:
+            seen = solver.scale_model_input(latents, step)
+            said = self.predict(seen, step, given, guidance)
+            latents = solver.step(said, step, latents).prev_sample
+        final: Tensor = latents
+        return final
+
+    def sample(
+        self,
+        embeddings: Float[Tensor, "images dim"] | None,
+        *,
+        seeds: Sequence[int],
+        steps: int = 25,
+        guidance: float = 2.0,
+        sampler: str = "dpm",
+    ) -> Float[Tensor, "images 3 height width"]:
+        """Pixels in [0, 1]; see `sample_latents`."""
+        latents = self.sample_latents(
+            embeddings, seeds=seeds, steps=steps, guidance=guidance, sampler=sampler
+        )
+        with torch.no_grad():
+            return self.decode(latents)
+
+    def encode(self, pixels: Float[Tensor, "images 3 height width"]) -> Tensor:
+        """Latents of pixels in [0, 1], in the generator's units."""
+        return to_latents(self.vae, self.vae.encode(2 * pixels - 1).latent_dist.mode())
+
+    def decode(self, latents: Float[Tensor, "images channels rows columns"]) -> Tensor:
+        """Pixels in [0, 1] of latents, differentiable inside that range."""
+        return to_pixels(self.vae.decode(from_latents(self.vae, latents)).sample)
+
+    def decode_cheaply(self, latents: Float[Tensor, "images channels rows columns"]) -> Tensor:
+        """The same by the tiny decoder, for gradients; by the whole one where there is none."""
+        if self.tiny is None:
+            return self.decode(latents)
+        return to_pixels(self.tiny.decode(latents).sample)
+
+    def _check(self, embeddings: Tensor | None, seeds: Sequence[int]) -> None:
+        if embeddings is not None and tuple(embeddings.shape) != (len(seeds), self.dim):
+            raise ConfigError(
+                "the embeddings do not fit the generator",
+                expected=f"({len(seeds)}, {self.dim}): one for each seed, of the generator's size",
+                found=tuple(embeddings.shape),
+                fix="encode with the image-text space that the generator was trained with",
+            )
+
+
+def read_parts(folder: Path, device: torch.device) -> LatentDiffusion:
+    """The parts of a model in diffusers' folder form, frozen, in single precision.
+
+    Raises
+    ------
+    MissingDataError : a part is not there.
+    DataError : it cannot be read.
+    """
+    parts = {name: _part(kind, folder, name, device) for name, kind in _PARTS.items()}
+    tiny = None
+    if (folder / "tiny").is_dir():
+        tiny = _part("AutoencoderTiny", folder, "tiny", device)
+    file = folder / "scheduler" / "scheduler_config.json"
+    if not file.is_file():
+        raise _missing(file)
+    kind = str(json.loads(file.read_text())["_class_name"])
+    scheduler = getattr(diffusers(), kind).from_pretrained(folder / "scheduler")
+    return LatentDiffusion(parts["unet"], parts["vae"], scheduler, tiny)
+
+
+def _part(kind: str, folder: Path, name: str, device: torch.device) -> Any:
+    if not (folder / name / "config.json").is_file():
+        raise _missing(folder / name / "config.json")
+    try:
+        part = getattr(diffusers(), kind).from_pretrained(
+            folder / name, local_files_only=True, use_safetensors=True, torch_dtype=torch.float32
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"the part {name} of the model cannot be read",
+            file=folder / name,
+            expected=f"a {kind} with its config.json and safetensors",
+            found=str(error).splitlines()[0],
+            fix="save it again with save_pretrained(safe_serialization=True)",
+        ) from error
+    return part.to(device).eval().requires_grad_(False)
+
+
+def _missing(file: Path) -> MissingDataError:
+    return MissingDataError(
+        "the model's folder is incomplete",
+        file=file,
+        expected="unet/, vae/ and scheduler/, each with its configuration",
+        found="no such file",
+        fix="copy the whole folder, or build the model again",
+    )

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from neuroattn.generators.autoencoder import (
+    AutoencoderTask,
+    edge_error,
+    from_latents,
+    measured,
+    network,
+    psnr,
+    to_latents,
+)
+from neuroattn.generators.loading import load
+from neuroattn.generators.registry import AutoencoderConfig, ScenesConfig
+from neuroattn.generators.scenes import SceneSource, Side, scene_set
+
+CONFIG = AutoencoderConfig(widths=[8, 8, 8, 8], latent_channels=4, norm_groups=4)
+
+
+def test_learning_lowers_the_loss_and_latents_are_8_x_8() -> None:
+    torch.manual_seed(0)
+    model, task = network(CONFIG), AutoencoderTask(CONFIG)
+    batch = {"pixels": torch.rand(2, 3, 1, 1).expand(2, 3, 64, 64).contiguous()}
+    optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    losses = []
+    for _ in range(10):
+        optimiser.zero_grad()
+        loss = task.loss(model, batch)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert sum(losses[-3:]) < 0.8 * sum(losses[:3])
+    assert model.vae.encode(batch["pixels"]).latent_dist.mode().shape == (2, 4, 8, 8)
+
+
+def test_psnr_and_edges_are_known() -> None:
+    assert psnr(0.01) == pytest.approx(20)
+    flat = torch.zeros(1, 3, 4, 4)
+    assert float(edge_error(flat + 0.5, flat)) == 0  # light alone is no edge
+    striped = flat.clone()
+    striped[..., ::2] = 1
+    assert float(edge_error(striped, flat)) == pytest.approx(0.5)
+
+
+def test_latents_come_back(models) -> None:
+    vae = load(models / "autoencoder")
+    assert vae.config.shift_factor != 0
+    latents = torch.randn(2, 4, 8, 8)
+    assert torch.allclose(from_latents(vae, to_latents(vae, latents)), latents, atol=1e-5)
+
+
+def test_latents_of_training_scenes_have_mean_0_and_deviation_1(models) -> None:
+    vae = load(models / "autoencoder")
+    cache = models / "scenes"
+    one = scene_set(cache, "small", Side.train, ScenesConfig(small=24, held=8), 0)
+    source = SceneSource([one], 64)
+    shift, scale = measured(vae, source, torch.device("cpu"))
+    assert vae.config.shift_factor == pytest.approx(shift, abs=2e-3)  # weights are in fp16 by now
+    assert vae.config.scaling_factor == pytest.approx(scale, rel=1e-2)
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "tiny_autoencoder"])
+def test_no_file_names_the_machine(models, name: str) -> None:
+    for file in (models / name).glob("*.json"):
+        assert str(models) not in file.read_text()
+        assert not json.loads(file.read_text()).get("_name_or_path")

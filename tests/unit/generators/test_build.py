@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from neuroattn.core.errors import ConfigError, InterruptedRunError, MissingDataError, StorageError
+from neuroattn.core.progress import Progress
+from neuroattn.generators import build as building
+from neuroattn.generators.__main__ import main
+from neuroattn.generators.build import build, model_config, publish
+from neuroattn.generators.cards import identity, read_card
+from neuroattn.generators.registry import MODELS, NEEDS
+from tests.unit.generators.tiny_models import TRAINING, tiny_config
+
+
+def _linked(models: Path, root: Path, name: str) -> Path:
+    """A root with the scenes and the other models, but not this one."""
+    root.mkdir()
+    for other in ("scenes", *MODELS):
+        if other != name:
+            (root / other).symlink_to(models / other)
+    return root
+
+
+@pytest.mark.parametrize("name", ["referee", "space", "captioner", "autoencoder", "generator"])
+def test_a_stopped_training_resumes_to_the_same_bits(
+    models: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = _linked(models, tmp_path / "root", name)
+    config = tiny_config(name, training={**TRAINING, "checkpoint_every": 1})
+
+    class Stopping(Progress):
+        def advance(self, count: int = 1) -> None:
+            super().advance(count)
+            if self.done == 4:
+                raise InterruptedRunError("stopped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "Progress", Stopping)
+        with pytest.raises(InterruptedRunError):
+            build(name, root, config, "cpu")
+    assert not (root / name).exists()
+    torch.manual_seed(123)  # other random numbers than those of the first process
+    build(name, root, config, "cpu")
+    assert identity(read_card(root / name)) == identity(read_card(models / name))
+    assert not (root / ".work" / name).exists()
+
+
+def test_a_model_that_is_there_is_kept_and_another_is_refused(models: Path) -> None:
+    before = (models / "referee" / "card.json").stat().st_mtime_ns
+    build("referee", models, tiny_config("referee"), "cpu")
+    assert (models / "referee" / "card.json").stat().st_mtime_ns == before
+    with pytest.raises(StorageError, match="another referee"):
+        build("referee", models, tiny_config("referee", seed=1), "cpu")
+
+
+def test_a_model_asks_for_those_it_is_made_from(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match="no embedded model") as caught:
+        build("captioner", tmp_path, tiny_config("captioner"), "cpu")
+    assert "build space" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_card_says_what_a_reader_must_know(models: Path, name: str) -> None:
+    card = read_card(models / name)
+    for key in ("about", "limits", "data", "steps", "cpu_seconds", "device", "versions", "licence"):
+        assert card[key], key
+    assert set(card["made_from"]) == set(NEEDS.get(name, ()))
+    assert card["scores"]
+    assert card["config"]["seed"] == 0
+    assert any(key.startswith("unseen") for key in card["scores"])
+    assert all(value == value for value in card["scores"].values()), "a score is not a number"
+
+
+def test_no_model_trained_on_an_unseen_source(models: Path) -> None:
+    for folder in (models / "scenes").iterdir():
+        unseen = "-unseen-" in folder.name
+        import numpy as np
+
+        held_out = np.isin(np.load(folder / "group.npy"), (8, 9))
+        assert held_out.all() if unseen else not held_out.any(), folder.name
+
+
+def test_publishing_copies_the_model_over_an_older_one(models: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        publish("referee", models, tmp_path)
+    assert identity(read_card(tmp_path / "referee")) == identity(read_card(models / "referee"))
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_workflow_fits_its_schema(name: str) -> None:
+    config = model_config(name)
+    assert config.name == name
+    for needed in NEEDS.get(name, ()):  # or nothing that they computed would be found again
+        other = model_config(needed)
+        if needed != "referee" and other.scenes.small:
+            assert other.scenes.small == config.scenes.small
+            assert other.scenes.stream == config.scenes.stream
+
+
+def test_a_key_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "referee.yaml"
+    file.write_text("sides: 3\n")
+    with pytest.raises(ConfigError, match="sides"):
+        model_config("referee", file)
+    file.write_text("- 3\n")
+    with pytest.raises(ConfigError, match="no configuration"):
+        model_config("referee", file)
+
+
+def test_the_command_says_what_is_missing_and_leaves_with_a_code(tmp_path: Path, caplog) -> None:
+    assert main(["publish", "space", "--root", str(tmp_path)]) == 1
+    assert "build space" in caplog.text
+    with pytest.raises(SystemExit):
+        main(["build", "nonsense"])
+
+
+def test_the_files_are_small_and_in_half_precision(models: Path) -> None:
+    from safetensors import safe_open
+
+    for file in models.glob("*/**/*.safetensors"):
+        with safe_open(file, "pt") as weights:
+            kinds = {weights.get_tensor(name).dtype for name in weights.keys()}  # noqa: SIM118
+        assert torch.float32 not in kinds, file
+    index = json.loads((models / "generator" / "model_index.json").read_text())
+    assert set(index) >= {"unet", "vae", "tiny", "scheduler"}

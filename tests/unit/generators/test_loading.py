@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from neuroattn.core.errors import DataError, MissingDataError
+from neuroattn.generators import load, loading
+from neuroattn.generators.loading import EMBEDDED, find
+from neuroattn.generators.registry import MODELS
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_model_loads_with_no_network(models, name: str, monkeypatch) -> None:
+    def refuse(*args, **kwargs):
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert load(models / name) is not None
+
+
+def test_a_name_is_an_embedded_model_and_a_path_a_folder(tmp_path) -> None:
+    assert find("space") == EMBEDDED / "space"
+    assert find(tmp_path / "space") == tmp_path / "space"
+
+
+def test_an_absent_model_says_how_to_build_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(loading, "EMBEDDED", tmp_path)
+    with pytest.raises(MissingDataError, match="no embedded model") as caught:
+        load("space")
+    assert "build space" in str(caught.value)
+
+
+def test_a_folder_of_another_kind_is_refused(tmp_path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    with pytest.raises(DataError, match="no model that is known") as caught:
+        load(tmp_path)
+    assert "llama" in str(caught.value)

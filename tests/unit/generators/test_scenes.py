@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from neuroattn.core.config import restore
+from neuroattn.data.simulate.exemplars import UNSEEN_GROUPS, catalogue
+from neuroattn.data.simulate.scene import CATEGORIES
+from neuroattn.generators.registry import MODELS, ScenesConfig
+from neuroattn.generators.scenes import SceneSource, Side, scene_set, scene_sets
+
+CONFIG = ScenesConfig(small=6, large=4, held=4, chunk=4)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("scenes")
+
+
+def test_sides_share_no_picture_and_no_unseen_source(cache) -> None:
+    sets = {side: scene_sets(cache, side, CONFIG, 0) for side in Side}
+    ids = [i for side in Side for one in sets[side] for i in one.ids.tolist()]
+    assert len(set(ids)) == len(ids)
+    pictures = [p.tobytes() for side in Side for one in sets[side] for p in one.pixels]
+    assert len(set(pictures)) == len(pictures)
+    for side in Side:
+        for one in sets[side]:
+            unseen = np.isin(one.group, UNSEEN_GROUPS)
+            assert unseen.all() if side is Side.unseen else not unseen.any()
+
+
+def test_the_truth_belongs_to_the_pictures(cache) -> None:
+    one = scene_set(cache, "small", Side.train, CONFIG, 0)
+    assert one.pixels.shape == (6, 64, 64, 3)
+    kinds = {e.kind: e.category for e in catalogue()}
+    for row in range(6):
+        for number, category in enumerate(CATEGORIES):
+            there = bool(one.presence[row, number])
+            assert there == (one.kinds[row, number] != "")
+            assert there == bool(np.any(one.attributes[row, number]))
+            if there:
+                assert kinds[one.kinds[row, number]] == category
+                assert one.kinds[row, number] in one.captions[row, 0].lower()
+
+
+def test_scenes_depend_on_the_seed_and_the_stream_alone(cache, tmp_path) -> None:
+    one = scene_set(cache, "small", Side.train, CONFIG, 0)
+    other_chunks = ScenesConfig(small=3, large=0, held=1, chunk=2)
+    again = scene_set(tmp_path, "small", Side.train, other_chunks, 0)
+    assert np.array_equal(one.pixels[:3], again.pixels)
+    referee = ScenesConfig(small=3, large=0, held=1, stream="referee")
+    assert not np.array_equal(
+        scene_set(tmp_path, "small", Side.train, referee, 0).pixels, again.pixels
+    )
+
+
+def test_the_referee_s_scenes_are_its_own() -> None:
+    from neuroattn.generators.build import model_config
+
+    streams = {name: model_config(name).scenes.stream for name in MODELS}
+    assert [name for name, stream in streams.items() if stream == streams["referee"]] == ["referee"]
+
+
+def test_a_batch_mixes_layouts_at_one_size(cache) -> None:
+    source = SceneSource(scene_sets(cache, Side.train, CONFIG, 0), 32)
+    rows = np.array([9, 0, 6])
+    batch = source.batch(rows, np.random.default_rng(0))
+    assert batch["pixels"].shape == (3, 3, 32, 32)
+    assert float(batch["pixels"].min()) >= 0
+    assert float(batch["pixels"].max()) <= 1
+    large = scene_set(cache, "large", Side.train, CONFIG, 0)
+    assert torch.equal(batch["presence"][0], torch.tensor(large.presence[3].tolist()))
+    alone = source.batch(rows[:1], np.random.default_rng(0))
+    assert torch.equal(alone["pixels"][0], batch["pixels"][0])
+
+
+def test_a_share_outside_its_range_is_refused() -> None:
+    with pytest.raises(ValueError, match="range"):
+        restore(ScenesConfig, {"held": 0})

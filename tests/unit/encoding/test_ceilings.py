@@ -46,7 +46,7 @@ def test_scores_gain_columns_after_the_shared_ones(context_for: Contexts) -> Non
     context = context_for("a", split=RANDOM)
     result = stage.run(context)
     scores = scores_of(context)
-    assert tuple(scores.columns) == (*SCORES, *CEILINGS, "alpha", *RESAMPLED)
+    assert tuple(scores.columns) == (*SCORES, *CEILINGS, "alpha", "r_selection", *RESAMPLED)
     assert (scores["nc"] > 0.9).all()
     np.testing.assert_allclose(scores["r_squared_over_nc"], scores["r_squared"] / scores["nc"])
     assert (scores["n_images"] == round(0.3 * IMAGES)).all()

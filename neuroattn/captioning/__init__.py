@@ -1,0 +1,1 @@
+"""Voxel captions: what a target prefers, said in words."""

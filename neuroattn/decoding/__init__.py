@@ -1,0 +1,1 @@
+"""Whole-brain contrastive decoders: images from brain activity, with the uncertainty-aware blur prior."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from neuroattn.core.errors import DataError, LeakError
 from neuroattn.core.tables import ROI_SEPARATOR, TARGETS, TRIALS
-from neuroattn.data.array_files import open_hdf5_array
+from neuroattn.data.array_files import KeptArray, open_hdf5_array
 from neuroattn.data.dataset import Description, ResponseBlock, Splits, Stimuli
 from neuroattn.data.files import named, read_json_input
 from neuroattn.data.grid import Grid, grid_of
@@ -52,6 +52,7 @@ class EncodedPictures:
                 expected=f"{len(names)} byte strings, one for each line of the table",
                 found=f"{count} of {kind or 'another type'}", fix="fetch both files again",
             )  # fmt: skip
+        self._array = KeptArray(path, "images")
         self.ids: Ids = np.arange(len(names), dtype=np.int64)
 
     def file(self, image: int) -> str:
@@ -66,6 +67,12 @@ class EncodedPictures:
         """SHA-256 of the encoded bytes."""
         return hashlib.sha256(self._bytes(image)).hexdigest()
 
+    def read_with_digest(self, image: int) -> tuple[NDArray[np.uint8], str]:
+        """The picture and the digest of the very bytes that it was decoded from."""
+        content = self._bytes(image)
+        picture = decode(content, name=f"{self.path}[{image}]")
+        return picture, hashlib.sha256(content).hexdigest()
+
     def _bytes(self, image: int) -> bytes:
         if not 0 <= image < len(self.names):
             raise DataError(
@@ -73,8 +80,7 @@ class EncodedPictures:
                 expected=f"0 to {len(self.names) - 1}", found=str(image),
                 fix="ask for an image that the table of images lists",
             )  # fmt: skip
-        with open_hdf5_array(self.path, "images") as array:
-            return bytes(np.asarray(array[image], dtype=np.uint8))
+        return self._array.read(image).tobytes()
 
 
 class LaionFmriDataset:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from neuroattn.core.errors import DataError
 from neuroattn.core.fingerprint import file_digest
-from neuroattn.data.array_files import open_hdf5_array, open_npy
+from neuroattn.data.array_files import KeptArray, open_hdf5_array, open_npy
 from neuroattn.data.pictures import decode
 
 
@@ -86,17 +86,14 @@ class NpyPictures:
 
 
 class Hdf5Pictures:
-    """Pictures in one HDF5 array (images, height, width, 3) uint8, read one at a time.
-
-    The file is opened for every picture: an open handle survives neither a fork nor a
-    worker process, and opening costs far less than what is done with the picture.
-    """
+    """Pictures in one HDF5 array (images, height, width, 3) uint8, read one at a time."""
 
     def __init__(self, path: Path, key: str = "images") -> None:
         self.path, self.key = path, key
         with open_hdf5_array(path, key) as array:
             check_pictures(array.shape, array.dtype, path)
             self.count = int(array.shape[0])
+        self._array = KeptArray(path, key)
         self.ids: NDArray[np.int64] = np.arange(self.count, dtype=np.int64)
 
     def file(self, image: int) -> str:
@@ -107,8 +104,7 @@ class Hdf5Pictures:
         """The picture: (height, width, 3)."""
         if not 0 <= image < self.count:
             raise _no_picture(image, self.path, f"0 to {self.count - 1}")
-        with open_hdf5_array(self.path, self.key) as array:
-            return np.asarray(array[image], dtype=np.uint8)
+        return self._array.read(image)
 
     def digest(self, image: int) -> str:
         """SHA-256 of the picture's values in C order."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from neuroattn.core.errors import DataError, SecurityError
-from neuroattn.data.array_files import open_hdf5_array, open_npy
+from neuroattn.data.array_files import KeptArray, open_hdf5_array, open_npy
 
 
 class Bomb:
@@ -84,3 +84,28 @@ def test_no_hdf5_at_all_is_a_data_error(tmp_path: Path) -> None:
     (tmp_path / "a.h5").write_bytes(b"not HDF5" * 100)
     with pytest.raises(DataError, match="cannot be read"), open_hdf5_array(tmp_path / "a.h5", "x"):
         pass
+
+
+def test_a_kept_array_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, opened, really = tmp_path / "a.h5", [], h5py.File
+    with h5py.File(path, "w") as file:
+        file["x"] = np.arange(6).reshape(3, 2)
+    monkeypatch.setattr(h5py, "File", lambda *words: opened.append(words) or really(*words))
+    array = KeptArray(path, "x")
+    assert [array.read(row).tolist() for row in (2, 0)] == [[4, 5], [0, 1]]
+    assert len(opened) == 1
+    assert pickle.loads(pickle.dumps(array)).read(1).tolist() == [2, 3]
+
+
+def test_a_kept_array_shows_its_file_as_it_is_now(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    for place, value in (("a.h5", 1), ("new.h5", 2)):
+        with h5py.File(tmp_path / place, "w") as file:
+            file["x"] = np.full(3, value)
+    array = KeptArray(path, "x")
+    assert array.read(0) == 1
+    (tmp_path / "new.h5").replace(path)
+    assert array.read(0) == 2
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(DataError, match="cannot be read"):
+        array.read(0)

@@ -63,7 +63,7 @@ def network_alone(config: RootConfig) -> object:
 
 def run(tiny: bool) -> Table:
     """Time both on generated pictures."""
-    images, turns = (8, 1) if tiny else (192, 5)
+    images, turns = (8, 1) if tiny else (960, 3)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         data = generate(home / "data", images=images, targets=2, repeats=1)

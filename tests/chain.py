@@ -20,6 +20,7 @@ from neuroattn.core.artefact import Artefact
 from neuroattn.pipeline.build import run_stage
 from neuroattn.pipeline.config import RootConfig
 from neuroattn.pipeline.plan import Node, plan
+from tests.tiny_generator import tiny_generator
 
 SIZE = (
     "backbone.image_size=64",
@@ -35,11 +36,29 @@ SIZE = (
 # What a stage needs beside `SIZE`; a stage that is not here needs nothing.
 EXTRA = {
     "predict": ("predict.images={data}/images",),
+    "ablate": ("ablation.least=1", "ablation.controls=3", "ablation.parcels=3"),
+    "imagery": ("imagery.trials=seed=1", "imagery.permutations=50"),
+    "synthesize": (
+        "generator=folder",
+        "generator.model={data}-generator",
+        "guidance.steps=2",
+        "synthesis.objectives=[early_sim]",
+        "synthesis.images=2",
+        "synthesis.chunk=1",
+    ),
+    "bank": ("caption.bank.source=folder", "caption.bank.path={data}/images"),
+    "caption": (
+        "captioner=nearest",
+        "caption.bank.captions={data}-captions.json",
+        "caption.nulls=2",
+    ),
     "compare": (
         "compare.members.plain=encoder=ridge",
         "compare.members.stiff=encoder=ridge encoder.alpha_min=10",
     ),
 }
+DRAWING = {"synthesize"}  # needs a generator
+SAID = {"caption"}  # needs captions of the pictures
 ON_CORTEX = {"map"}  # needs targets with a vertex of fsaverage5
 
 
@@ -85,8 +104,21 @@ def _own_logging() -> Iterator[None]:
 def words(stage: str, data: Path, root: Path, *more: str) -> list[str]:
     """The tiny command for ``stage``."""
     data = _on_cortex(data) if stage in ON_CORTEX else data
+    if stage in DRAWING:
+        tiny_generator(data.with_name(f"{data.name}-generator"))
+    if stage in SAID:
+        _with_captions(data)
     extra = (word.format(data=data) for word in EXTRA.get(stage, ()))
     return [stage, f"dataset.root={data}", f"paths.root={root}", *SIZE, *extra, *more]
+
+
+def _with_captions(data: Path) -> None:
+    """A file beside the dataset that says something of each picture."""
+    told = data.with_name(f"{data.name}-captions.json")
+    if not told.exists():
+        names = sorted(path.name for path in (data / "images").iterdir())
+        texts = {f"images/{name}": [f"A photo of thing {n % 5}."] for n, name in enumerate(names)}
+        told.write_text(json.dumps(texts))
 
 
 def _on_cortex(data: Path) -> Path:

@@ -31,8 +31,12 @@ VERSION_BASE = "1.3"
 CONFIG_NAME = "config"
 
 # Keys that are mappings: any name may be set below them.
-MAPPINGS = ("use", "notes", "compare.members", "compare.partitions")
-QUOTED = "compare.members."  # their values are overrides, which Hydra reads as text only in quotes
+MAPPINGS = (
+    "use", "notes", "compare.members", "compare.partitions", "synthesis.guides",
+    "synthesis.directions", "ablation.groups",
+)  # fmt: skip
+# The values of these are overrides, which Hydra reads as text only in quotes.
+QUOTED = ("compare.members.", "synthesis.guides.", "imagery.trials", "imagery.gallery")
 
 # What Hydra and OmegaConf raise where a config cannot be composed; they assert at places.
 NOT_COMPOSED = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError)
@@ -97,7 +101,7 @@ def config_loader() -> Iterator[ConfigLoader]:
 
 def addressed(words: Sequence[str]) -> list[str]:
     """Overrides with ``use.prepare=…`` as Hydra wants it for a new name: ``++use.prepare=…``."""
-    return [f"++{_as_text(word)}" if _is_mapped(word) else word for word in words]
+    return [f"++{_as_text(word)}" if _is_mapped(word) else _as_text(word) for word in words]
 
 
 def _is_mapped(word: str) -> bool:
@@ -107,7 +111,7 @@ def _is_mapped(word: str) -> bool:
 
 def _as_text(word: str) -> str:
     key, _, value = word.partition("=")
-    if not word.startswith(QUOTED) or value[:1] in ("'", '"'):
+    if not word.startswith(QUOTED) or value[:1] in ("'", '"') or value == "null":
         return word
     return f"{key}={quoted(value)}"
 

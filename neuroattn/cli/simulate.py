@@ -8,13 +8,16 @@ from pathlib import Path
 
 from neuroattn.cli.jobs import leave_on_sigterm
 
-KEYS = ("size", "seed", "subjects", "versions", "experiments")
+KEYS = ("size", "seed", "subjects", "versions", "experiments", "form")
+NSD, THINGS = "nsd", "things_eeg2"
 SIZES = ("tiny", "demo", "nsd_like")  # stated here, so that --help costs no heavy import
 
 
 def simulate(words: Sequence[str]) -> int:
     """Run the verb; prints the folder on stdout and returns the exit code."""
     arguments = _parser().parse_args([_as_flag(word) for word in words])
+    if arguments.form == THINGS:
+        return _things(arguments)
     from neuroattn.data.simulate.write import simulate as write
 
     with leave_on_sigterm():
@@ -22,12 +25,24 @@ def simulate(words: Sequence[str]) -> int:
             arguments.folder,
             arguments.size,
             seed=arguments.seed,
-            subjects=arguments.subjects,
+            subjects=1 if arguments.subjects is None else arguments.subjects,
             versions=_names(arguments.versions),
             experiments=_names(arguments.experiments),
         )
     if arguments.pictures:
         _draw(folder, arguments.pictures)
+    print(folder)
+    return 0
+
+
+def _things(arguments: argparse.Namespace) -> int:
+    """Write a dataset in the form of THINGS-EEG2."""
+    from neuroattn.data.simulate.things import Design, simulate_things
+
+    subjects = 10 if arguments.subjects is None else arguments.subjects
+    design = Design(subjects=subjects, mismatch=not arguments.matched)
+    with leave_on_sigterm():
+        folder = simulate_things(arguments.folder, design, arguments.seed)
     print(folder)
     return 0
 
@@ -65,7 +80,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, help="folder of the dataset: dataset.root afterwards")
     parser.add_argument("--size", choices=SIZES, default="tiny")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--subjects", type=int, default=1, metavar="N", help="1 to 8")
+    parser.add_argument(
+        "--subjects", type=int, metavar="N", help="of nsd 1 to 8 (1), of things_eeg2 1 to 99 (10)"
+    )
+    parser.add_argument(
+        "--form", choices=(NSD, THINGS), default=NSD,
+        help="nsd, or things_eeg2 (EEG of pictures of gratings; of the rest, --seed applies)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--matched",
+        action="store_true",
+        help="things_eeg2: epochs hold the fine detail of pictures too, so no blur can help",
+    )
     parser.add_argument(
         "--versions", metavar="V", help="versions of the betas, as in b1,b3 (tiny: all; else b3)"
     )

@@ -8,7 +8,7 @@ all members sum to 1 at every target, so that predictions keep their scale.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,18 +35,23 @@ def softmax_weights(accuracy: Floats, temperature: float) -> Floats:
     return np.asarray(raised / raised.sum(0))
 
 
-def ensemble_weights(bench: Bench, kind: Weights, temperature: float) -> Floats:
-    """Weights (folds, members, targets).
+def ensemble_weights(
+    bench: Bench, kind: Weights, temperature: float, apart: Collection[str] = ()
+) -> Floats:
+    """Weights (folds, members, targets); 0 for those ``apart``.
 
     Raises
     ------
     ConfigError : a member kept no accuracy on images held out from training.
     """
-    shape = (len(bench.fold_numbers), len(bench.members), len(bench.targets))
-    if kind is Weights.equal or len(bench.members) == 1:
-        return np.full(shape, 1 / shape[1])
-    kept = [bench.selection(index) for index in range(shape[1])]
-    for member, accuracy in zip(bench.members, kept, strict=True):
+    inside = [index for index, name in enumerate(bench.names) if name not in apart]
+    weights = np.zeros((len(bench.fold_numbers), len(bench.members), len(bench.targets)))
+    if kind is Weights.equal or len(inside) == 1:
+        weights[:, inside] = 1 / len(inside)
+        return weights
+    kept = [bench.selection(index) for index in inside]
+    for index, accuracy in zip(inside, kept, strict=True):
+        member = bench.members[index]
         if accuracy is None:
             raise ConfigError(
                 f"the member {member.model} kept no accuracy on images held out from training",
@@ -56,7 +61,8 @@ def ensemble_weights(bench: Bench, kind: Weights, temperature: float) -> Floats:
                 fix="fit it again, or set compare.weights=equal",
             )
     table = np.stack([accuracy for accuracy in kept if accuracy is not None], axis=1)
-    return np.stack([softmax_weights(fold, temperature) for fold in table])
+    weights[:, inside] = np.stack([softmax_weights(fold, temperature) for fold in table])
+    return weights
 
 
 def combine(predicted: Sequence[Table], weights: Floats) -> Table:

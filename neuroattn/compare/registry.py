@@ -47,6 +47,12 @@ class CompareConfig(Section):
     reference: str | None = science(
         None, "The model that all others are compared with; null compares every pair."
     )
+    apart: list[str] = science(
+        [],
+        "Members that are compared and stay out of the ensemble, such as an oracle.",
+        check=lambda names: len(set(names)) == len(names),
+        must="name none twice",
+    )
     weights: Weights = science(
         Weights.selection,
         "Weights of the ensemble: by r on training images held out to select, or equal.",
@@ -73,7 +79,7 @@ class CompareConfig(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         models = {name.partition(GROUP)[0] for name in self.members}
-        named = {*([self.reference] if self.reference else ())}
+        named = {*([self.reference] if self.reference else ()), *self.apart}
         named |= {name for joint, parts in self.partitions.items() for name in (joint, *parts)}
         absent = sorted(named - models - ({ENSEMBLE} if self.members else set()))
         if absent and self.members:
@@ -81,7 +87,14 @@ class CompareConfig(Section):
                 f"compare names models that are no members: {', '.join(absent)}",
                 expected=" | ".join(sorted(models)),
                 found=", ".join(absent),
-                fix="correct compare.reference or compare.partitions",
+                fix="correct compare.reference, compare.apart or compare.partitions",
+            )
+        if models and models <= set(self.apart):
+            raise ConfigError(
+                "no member is left for the ensemble",
+                expected="compare.apart with fewer than all members",
+                found=", ".join(sorted(self.apart)),
+                fix="leave a model out of compare.apart",
             )
 
 
@@ -107,7 +120,7 @@ def _label(config: Any) -> str:
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="compare",
-        version=1,
+        version=2,
         about="compare encoders on the same test images: differences, ensemble, groups of subjects",
         reads=("compare", "scoring.permutations", "scoring.bootstraps", "seed"),
         parents=lambda _config: (),

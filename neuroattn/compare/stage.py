@@ -74,14 +74,16 @@ class _Job:
         """Write the files of this group; its subjects, and its metrics."""
         folder = self.context.out.work  # gone when the artefact is done
         with bench(self.members) as opened:
-            weights = ensemble_weights(opened, self.options.weights, self.options.temperature)
+            options = self.options
+            kinds = options.weights, options.temperature, options.apart
+            weights = ensemble_weights(opened, *kinds)
             plan = self._plan(opened)
             drawn, measured, predicted = self._pass(opened, weights, plan, folder)
             results = self._results(opened, predicted, measured)
             scores = {member.model: member.scores for member in self.members}
             scores[ENSEMBLE] = self._write_ensemble(opened, results, weights)
         targets = opened.targets
-        per_target = tables.by_target(targets, scores, weights)
+        per_target = tables.by_target(targets, scores, weights, self.options.apart)
         self._write(plan, scores, drawn, targets, per_target)
         figures = metrics(scores[ENSEMBLE]) | {
             f"member.{name.lower()}.r": tables.mean(table, "r") for name, table in scores.items()
@@ -197,7 +199,7 @@ class _Job:
                 "partition.tsv": without_subjects(by_region),
                 "partition-targets.tsv": by_target,
             }
-        curve = tables.learning_curve(files["rois.tsv"])
+        curve = tables.learning_curve(files["rois.tsv"], files["members.tsv"])
         if curve is not None:
             files["curve.tsv"] = curve
         for name, table in files.items():
@@ -262,6 +264,8 @@ def _methods(
         " corrected by the false discovery rate (Benjamini-Hochberg). The ensemble averages the"
         f" members' predictions at each target with {weighed}."
     )
+    if options.apart:
+        text += f" It leaves out {', '.join(sorted(options.apart))}."
     if options.partitions:
         text += (
             " Variance was partitioned from the squared correlations of models on either feature"

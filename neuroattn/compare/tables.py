@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,13 +45,23 @@ def member_table(members: Sequence[Member]) -> pd.DataFrame:
             "backbone": member.option("backbone.name"),
             "seed": member.option("seed"),
             "training_images": member.training_images,
+            "sessions": _listed(member.option("encoder.sessions")),
         }
         for member in members
     )
 
 
-def by_target(targets: pd.DataFrame, scores: Scores, weights: Floats) -> pd.DataFrame:
+def _listed(sessions: Any) -> str | None:
+    """Sessions that a member was trained on in words; None where it had all."""
+    return ", ".join(map(str, sessions)) if sessions else None
+
+
+def by_target(
+    targets: pd.DataFrame, scores: Scores, weights: Floats, apart: Collection[str] = ()
+) -> pd.DataFrame:
     """``scores-<model>`` and ``weight-<member>`` of each target, and its best member.
+
+    Those ``apart`` (an oracle) are the best of none.
 
     Parameters
     ----------
@@ -62,6 +72,7 @@ def by_target(targets: pd.DataFrame, scores: Scores, weights: Floats) -> pd.Data
     columns: dict[str, Any] = {f"scores-{name}": column(scores[name], "r") for name in scores}
     for name, weight in zip(members, weights.mean(0), strict=True):
         columns[f"weight-{name}"] = weight
+    table[[name in apart for name in members]] = np.nan
     known = np.isfinite(table).any(0)
     best = np.where(np.isfinite(table), table, -np.inf).argmax(0)
     columns["best"] = np.where(known, np.array(members, dtype=object)[best], None)
@@ -160,14 +171,34 @@ def partition_tables(
     return pd.DataFrame(rows), keys(targets).assign(**columns)
 
 
-def learning_curve(table: pd.DataFrame) -> pd.DataFrame | None:
-    """Rows of `by_region` by region and number of training images; None where all had as many."""
+def learning_curve(table: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame | None:
+    """Rows of `by_region` by region and number of training images; None where all had as many.
+
+    ``readout`` says which belong to one curve: members of one name before ``+`` (``ridge+200``),
+    or of one readout and backbone. ``sessions`` is what a member was trained on, where not all.
+
+    Parameters
+    ----------
+    members : see `member_table`.
+    """
     known = table[table["training_images"].notna()]
     if known["training_images"].nunique() < 2:
         return None
+    curve = {str(row["member"]): _curve_of(row) for _, row in members.iterrows()}
+    sessions = dict(zip(members["member"], members["sessions"], strict=True))
+    known = known.assign(readout=known["model"].map(curve), sessions=known["model"].map(sessions))
     order = pd.Categorical(known["roi"], categories=list(dict.fromkeys(known["roi"])))
-    kept = ["roi", "training_images", "model", "n_targets", "r", "r_low", "r_high"]
-    return known.assign(order=order).sort_values(["order", "training_images", "model"])[kept]
+    kept = ["roi", "readout", "training_images", "sessions", "model", "n_targets", *_R]
+    by = ["order", "readout", "training_images", "model"]
+    return known.assign(order=order).sort_values(by)[kept]
+
+
+_R = ("r", "r_low", "r_high")
+
+
+def _curve_of(member: pd.Series[Any]) -> str:
+    name, plus, _ = str(member["member"]).rpartition("+")
+    return name if plus else f"{member['encoder']}, {member['backbone']}"
 
 
 def column(table: pd.DataFrame, name: str) -> Floats:

@@ -299,6 +299,45 @@ class LaionFmriConfig(DatasetConfig):
     )
 
 
+@dataclass(kw_only=True)
+class ThingsEeg2Config(DatasetConfig):
+    """Subjects of THINGS-EEG2, preprocessed as published: epochs by picture and repeat.
+
+    A target is one channel at one time. All subjects have the same targets, so several of them
+    make one dataset.
+    """
+
+    name: str = science("things_eeg2", "The choice's name in its registry.")
+    subjects: list[str] = _subjects("sub-01")
+    folder: str = execution(
+        "", "Folder in the root that holds the folders of subjects; empty finds it."
+    )
+    channels: list[str] = science(
+        [], "Channels to keep, by the names in the files; empty keeps all that are there."
+    )
+    window: list[float] = science(
+        [],
+        "First and last time to keep, seconds after the picture; empty keeps all.",
+        check=lambda span: len(span) == 0 or (len(span) == 2 and span[0] < span[1]),
+        must="be two times, the earlier first, or empty",
+    )
+    average: bool = science(
+        False, "Average repeats while reading: a 4th (test: an 80th) of the rows, and no ceiling."
+    )
+    leave_out: str | None = science(
+        None,
+        "Inter-subject protocol: of this one of the subjects only test pictures are kept, and of"
+        " all others only training pictures.",
+    )
+
+
+@dataclass(kw_only=True)
+class ThingsMegConfig(ThingsEeg2Config):
+    """Subjects of THINGS-MEG, made into the same form (a published script's pickles)."""
+
+    name: str = science("things_meg", "The choice's name in its registry.")
+
+
 # Leaves stand apart from the readers: fingerprints are made before anything heavy is imported.
 DATASETS = Registry(
     "dataset",
@@ -323,13 +362,23 @@ DATASETS = Registry(
             "neuroattn.data.laion_fmri:LaionFmriDataset",
             leaves="neuroattn.data.laion_fmri_files:leaves",
         ),
+        "things_eeg2": Entry(
+            ThingsEeg2Config,
+            "neuroattn.data.things_eeg2:ThingsEeg2Dataset",
+            leaves="neuroattn.data.things_eeg2_files:leaves",
+        ),
+        "things_meg": Entry(
+            ThingsMegConfig,
+            "neuroattn.data.things_eeg2:ThingsEeg2Dataset",
+            leaves="neuroattn.data.things_eeg2_files:leaves",
+        ),
     },
 )
 
 STAGES = (
     Stage(
         name="prepare",
-        version=3,
+        version=4,
         about="check a dataset and write its trials, pictures, targets and responses in one form",
         reads=("dataset",),
         ignores=("dataset.split", "dataset.responses", "dataset.normalise", "dataset.ceiling"),

@@ -26,7 +26,7 @@ class _ArrayKind:
     """Stands for ``numpy.ndarray`` in a pickle; it cannot be called."""
 
 
-_ARRAY = _ArrayKind()
+ARRAY = _ArrayKind()
 
 
 def _dtype(kind: Any, *_: Any) -> np.dtype[Any]:
@@ -37,7 +37,7 @@ def _dtype(kind: Any, *_: Any) -> np.dtype[Any]:
 
 def _array(kind: Any, shape: Any, *_: Any) -> np.ndarray[Any, Any]:
     # What NumPy writes is always empty here; the values follow. Any other shape asks for memory.
-    if kind is not _ARRAY or shape != (0,):
+    if kind is not ARRAY or shape != (0,):
         raise pickle.UnpicklingError(f"an array of shape {shape!r}")
     return np.empty(0, dtype=np.int8)
 
@@ -56,8 +56,8 @@ def _encoded(text: Any, encoding: Any) -> bytes:
     return text.encode("latin1")
 
 
-_ALLOWED = {
-    ("numpy", "ndarray"): _ARRAY,
+ALLOWED = {
+    ("numpy", "ndarray"): ARRAY,
     ("numpy", "dtype"): _dtype,
     ("multiarray", "_reconstruct"): _array,
     ("multiarray", "scalar"): _scalar,
@@ -65,12 +65,22 @@ _ALLOWED = {
 }
 
 
+def allowed_name(module: str, name: str) -> tuple[str, str]:
+    """The key of `ALLOWED` that a pickle means by ``module.name``.
+
+    Raises
+    ------
+    SecurityError : there is none.
+    """
+    known = re.sub(r"^numpy\._?core\.(?=multiarray$)", "", module)
+    if (known, name) not in ALLOWED:
+        raise SecurityError(f"the file asks for {module}.{name}")
+    return known, name
+
+
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        known = re.sub(r"^numpy\._?core\.(?=multiarray$)", "", module)
-        if (known, name) not in _ALLOWED:
-            raise SecurityError(f"the file asks for {module}.{name}")
-        return _ALLOWED[known, name]
+        return ALLOWED[allowed_name(module, name)]
 
 
 def read_labels_dictionary(path: Path) -> dict[int, str]:

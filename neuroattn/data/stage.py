@@ -20,6 +20,7 @@ from neuroattn.core.stage import StageContext, StageResult
 from neuroattn.core.tables import IMAGES, TARGETS, TRIALS
 from neuroattn.data.dataset import Dataset, ResponseBlock, Splits, open_dataset
 from neuroattn.data.grid import write_grid
+from neuroattn.data.localisers import write_localisers
 from neuroattn.data.planted import write_truth
 from neuroattn.data.prepared import NCSNR
 from neuroattn.data.registry import DatasetConfig, StoreForm
@@ -42,6 +43,7 @@ def run(context: StageContext) -> StageResult:
     _write_ncsnr(context, dataset)
     write_grid(context.out, dataset)
     write_truth(context.out, dataset)
+    write_localisers(context.out, dataset)
     images = _with_digests(context, dataset)
     context.out.table("trials.tsv", dataset.trials[list(TRIALS)])
     context.out.table("images.tsv", images[list(IMAGES)])

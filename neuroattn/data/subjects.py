@@ -127,6 +127,15 @@ class SeveralSubjects:
         pairs = zip(given, unknown, strict=True)
         return np.concatenate([none if values is None else values for values, none in pairs])
 
+    @cached_property
+    def localisers(self) -> pd.DataFrame:
+        """What other experiments measured of each target, NaN for subjects without."""
+        parts = [
+            pd.DataFrame(getattr(part, "localisers", None), index=range(len(part.targets)))
+            for part in self.parts.values()
+        ]
+        return pd.concat(parts, ignore_index=True)
+
     def response_blocks(self) -> Iterator[ResponseBlock]:
         """Yield (rows, values (rows, targets)), NaN at targets of other subjects.
 

@@ -1,1 +1,1 @@
-"""Whole-brain contrastive decoders: images from brain activity, with the uncertainty-aware blur prior."""
+"""Whole-brain contrastive decoders: pictures from brain activity."""

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neuroattn.encoding.fields import Grid, gaussian_masks
+from neuroattn.encoding.narrow import solve_narrow
 from neuroattn.encoding.readout import Features, TrainingSet, chosen_layers
 from neuroattn.encoding.ridge import response_scale
 from neuroattn.encoding.ridge_schemas import FwrfConfig
@@ -174,7 +175,9 @@ class _Search:
     batch: int
 
     def solve(self, matrix: Tensor, responses: Tensor) -> Solution:
-        return solve_primal(matrix, responses, self.alphas, self.folds, self.batch)
+        narrow = matrix.shape[1] <= len(self.folds[0][0])
+        solve = solve_narrow if narrow else solve_primal
+        return solve(matrix, responses, self.alphas, self.folds, self.batch)
 
 
 def moments(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

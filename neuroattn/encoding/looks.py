@@ -104,35 +104,6 @@ def in_degrees(fields: pd.DataFrame, degrees: float) -> pd.DataFrame:
     return pd.DataFrame(dict(zip(DEGREES, values, strict=True)), index=fields.index)
 
 
-def field_agreement(fields: pd.DataFrame, angle: Floats, eccentricity: Floats) -> dict[str, float]:
-    """How well receptive fields agree with measured ones, over targets where both are known.
-
-    ``eccentricity_r`` is Pearson's r; ``angle_error`` the median distance round the circle, in
-    degrees (90 by chance); ``field_distance`` the median distance of the centres.
-
-    Parameters
-    ----------
-    fields : columns `DEGREES`.
-    angle : (targets,) degrees, counter-clockwise from the right horizontal meridian.
-    eccentricity : (targets,) degrees.
-    """
-    x, y = fields["rf_x_deg"].to_numpy(float), fields["rf_y_deg"].to_numpy(float)
-    known = np.isfinite(x) & np.isfinite(y) & np.isfinite(angle) & np.isfinite(eccentricity)
-    turn = np.radians(angle[known])
-    far = np.hypot(x, y)[known]
-    away = np.degrees(np.arctan2(y[known], x[known])) - angle[known]
-    apart = np.hypot(x[known] - eccentricity[known] * np.cos(turn),
-                     y[known] - eccentricity[known] * np.sin(turn))  # fmt: skip
-    if known.sum() < 3:
-        return {"targets": float(known.sum())}
-    return {
-        "targets": float(known.sum()),
-        "eccentricity_r": float(np.corrcoef(far, eccentricity[known])[0, 1]),
-        "angle_error": float(np.median(np.abs((away + 180) % 360 - 180))),
-        "field_distance": float(np.median(apart)),
-    }
-
-
 def more_looks(
     model: Any, features: Any, images: NDArray[np.int64], heads: bool
 ) -> dict[str, NDArray[Any]]:

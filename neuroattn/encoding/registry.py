@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroattn.core.config import Section, execution, science, section
-from neuroattn.core.errors import MissingDataError
+from neuroattn.core.errors import ConfigError, MissingDataError
 from neuroattn.core.registry import Entry, Registry
 from neuroattn.core.resources import user_path
 from neuroattn.core.stage import Stage
@@ -249,7 +249,21 @@ class PredictConfig(Section):
     """What a fitted encoder predicts for."""
 
     images: str | None = execution(
-        None, "Folder of pictures to predict for; their digests enter the fingerprint."
+        None,
+        "Folder of pictures to predict for, by category where they stand in folders of their own;"
+        " their digests enter the fingerprint.",
+    )
+    scenes: int = science(
+        0,
+        "In the place of a folder: composed scenes of each category, of held-out exemplars.",
+        check=lambda count: count == 0 or count >= 5,
+        must="be 5 or more, or 0",
+    )
+    bootstraps: int = science(
+        1000,
+        "Bootstrap draws of the pictures for intervals of a localiser in silico.",
+        check=lambda draws: draws >= 0,
+        must="be 0 or more",
     )
     fold: int | None = science(
         None,
@@ -257,6 +271,16 @@ class PredictConfig(Section):
         check=lambda fold: fold is None or fold >= 0,
         must="be 0 or more, or null",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scenes and self.images:
+            raise ConfigError(
+                "predict has two kinds of pictures",
+                expected="predict.images=FOLDER or predict.scenes=NUMBER",
+                found=f"both: {self.images}, {self.scenes}",
+                fix="leave one out",
+            )
 
 
 @dataclass(kw_only=True)
@@ -337,7 +361,7 @@ def started_from(config: Any) -> Mapping[str, tuple[str, str]]:
 STAGES = (
     Stage(
         name="encode",
-        version=4,
+        version=5,
         about="fit a readout from features to responses, fold by fold, and predict the test images",
         reads=(
             "encoder",
@@ -356,9 +380,9 @@ STAGES = (
     ),
     Stage(
         name="predict",
-        version=1,
-        about="predict the responses to a folder of pictures with a fitted encoder",
-        reads=("predict",),
+        version=2,
+        about="predict responses to pictures with a fitted encoder; by category, a localiser",
+        reads=("predict", "seed"),
         parents=lambda _: ("prepare", "encode"),
         leaves="neuroattn.encoding.predict:leaves",
         run="neuroattn.encoding.predict:run",

@@ -50,6 +50,12 @@ class EncoderConfig(Choice):
         check=lambda count: count is None or count >= 1,
         must="be 1 or more, or null",
     )
+    sessions: list[int] = science(
+        [],
+        "Sessions of each subject whose trials are trained on; empty takes all.",
+        check=lambda sessions: len(set(sessions)) == len(sessions),
+        must="name each session once",
+    )
 
 
 @dataclass(kw_only=True)

@@ -67,17 +67,20 @@ def units_of(prepared: Prepared) -> list[Unit]:
     return [Unit(str(view.subject), view, view.columns) for view in views]
 
 
-def images_of(fold: Fold, unit: Unit, count: int | None, seed: int) -> tuple[Ids, Ids]:
+def images_of(
+    fold: Fold, unit: Unit, count: int | None, seed: int, sessions: Sequence[int] = ()
+) -> tuple[Ids, Ids]:
     """Training and test images of a unit in a fold, ascending.
 
     Parameters
     ----------
     count : training images to draw; None takes all. A smaller draw is part of a larger one.
+    sessions : sessions in which training images were shown; all if empty.
 
     Raises
     ------
     DataError : the unit has too few images on a side.
-    ConfigError : there are fewer training images than asked for.
+    ConfigError : there are fewer training images than asked for, or none in these sessions.
     """
     train, test = fold.train, fold.test
     if unit.name:
@@ -88,6 +91,15 @@ def images_of(fold: Fold, unit: Unit, count: int | None, seed: int) -> tuple[Ids
                 expected=f"a training image, and {FEWEST} test images at least",
                 found=f"{len(train)} and {len(test)}",
                 fix="choose another dataset.split, or leave this subject out",
+            )
+    if sessions:
+        train = np.intersect1d(train, _shown_in(unit.data, sessions))
+        if not len(train):
+            raise ConfigError(
+                f"no training image of the fold {fold.name} was shown in these sessions",
+                expected=f"sessions of {sorted(set(unit.data.trials['session']))}",
+                found=list(sessions),
+                fix="correct encoder.sessions, or leave it out to take all",
             )
     if count is None:
         return train, test
@@ -101,6 +113,12 @@ def images_of(fold: Fold, unit: Unit, count: int | None, seed: int) -> tuple[Ids
         )
     drawn = generator(seed, "images", fold.name, unit.name).permutation(train)
     return np.sort(drawn[:count]), test
+
+
+def _shown_in(data: Prepared, sessions: Sequence[int]) -> Ids:
+    trials = data.trials
+    shown = trials.loc[trials["session"].isin(list(sessions)), "image"]
+    return np.unique(shown.to_numpy(dtype=np.int64))
 
 
 def check_sides(fold: Fold, prepared: Prepared, sides: Sequence[tuple[Ids, Ids]]) -> None:
@@ -121,6 +139,8 @@ def training_rows(
     mode: ResponsesMode,
     targets: Ids | None = None,
     file: Path | None = None,
+    *,
+    sessions: Sequence[int] = (),
 ) -> tuple[Ids, NDArray[np.float32]]:
     """Rows that a readout learns from: image ids (rows,) and responses (rows, targets).
 
@@ -133,9 +153,10 @@ def training_rows(
     targets : the columns to read; None reads all.
     file : where the table of responses is put, `BLOCK` bytes at a time, and mapped from, so that
         memory does not grow with the number of images; None keeps it in memory.
+    sessions : sessions whose trials count; all if empty. Every image was shown in one of them.
     """
     width = len(prepared.targets) if targets is None else len(targets)
-    rows, take = _rows(prepared, images, mode, targets)
+    rows, take = _rows(Trials(prepared, tuple(sessions)), images, mode, targets)
     table = _empty(file, (len(rows), width))
     step = max(1, BLOCK // max(1, 4 * width))
     for start in range(0, len(rows), step):
@@ -151,21 +172,43 @@ def _empty(file: Path | None, shape: tuple[int, int]) -> NDArray[np.float32]:
         return np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
 
 
+@dataclass(frozen=True)
+class Trials:
+    """The trials of a dataset, or of some sessions of it.
+
+    Parameters
+    ----------
+    sessions : numbers as in ``trials.tsv``; all if empty.
+    """
+
+    prepared: Prepared
+    sessions: tuple[int, ...] = ()
+
+    def of(self, images: Ids) -> tuple[Ids, Ids]:
+        """Rows, and the position of each row's image, as `Prepared.trial_rows` gives them."""
+        rows, positions = self.prepared.trial_rows(images)
+        if not self.sessions:
+            return rows, positions
+        kept = self.prepared.trials["session"].isin(self.sessions).to_numpy()[rows]
+        return rows[kept], positions[kept]
+
+
 def _rows(
-    prepared: Prepared, images: Ids, mode: ResponsesMode, targets: Ids | None
+    trials: Trials, images: Ids, mode: ResponsesMode, targets: Ids | None
 ) -> tuple[Ids, Callable[[slice], NDArray[np.float32]]]:
     """Image ids (rows,), and what reads the responses of some of them."""
+    prepared = trials.prepared
     if mode is ResponsesMode.single:
-        trials, positions = prepared.trial_rows(images)
-        return images[positions], lambda part: prepared.responses(trials[part], targets)
+        chosen, positions = trials.of(images)
+        return images[positions], lambda part: prepared.responses(chosen[part], targets)
     rows = images
     if mode is ResponsesMode.weighted:
-        counts = prepared.repeats(images)
+        counts = np.bincount(trials.of(images)[1], minlength=len(images))
         rows = np.repeat(images, counts // np.gcd.reduce(counts))
 
     def means(part: slice) -> NDArray[np.float32]:
         some, inverse = np.unique(rows[part], return_inverse=True)
-        found = prepared.image_responses(some, ResponsesMode.mean, columns=targets)
+        found = prepared.trial_means(*trials.of(some), columns=targets)
         return np.asarray(found[inverse])
 
     return rows, means

@@ -103,7 +103,7 @@ def solve_dual(
     with himalaya_backend(gram.device):
         chosen, weights, _, intercept = solve_kernel_ridge_cv_eigenvalues(
             gram, responses, score_func=watch,
-            **_search(gram, alphas * _usable(scale), folds, batch),
+            **_search(gram, alphas * usable(scale), folds, batch),
         )  # fmt: skip
     alpha = _snapped(_numpy(chosen) / scale, alphas)
     return Solution(weights, _numpy(intercept), alpha, watch.correlation(alpha, alphas))
@@ -127,7 +127,7 @@ def solve_primal(
     with himalaya_backend(matrix.device):
         chosen, weights, _, intercept = solve_ridge_cv_svd(
             matrix, responses, warn=False, score_func=watch,
-            **_search(matrix, alphas * _usable(scale), folds, batch),
+            **_search(matrix, alphas * usable(scale), folds, batch),
         )  # fmt: skip
     alpha = _snapped(_numpy(chosen) / scale, alphas)
     return Solution(weights, _numpy(intercept), alpha, watch.correlation(alpha, alphas))
@@ -176,7 +176,13 @@ class _Watch:
         return np.asarray(mean[np.searchsorted(alphas, chosen), np.arange(len(chosen))])
 
 
-def _usable(scale: float) -> float:
+def usable(scale: float) -> float:
+    """A scale above 0.
+
+    Raises
+    ------
+    DataError : no feature varies.
+    """
     if scale > 0:
         return scale
     raise DataError(

@@ -52,6 +52,7 @@ from neuroattn.encoding.evaluate import (
     score_table,
     write_predictions,
 )
+from neuroattn.encoding.field_agreement import write_fields
 from neuroattn.encoding.joint import together
 from neuroattn.encoding.kept import shown_pictures, write_curves
 from neuroattn.encoding.looks import degrees_of, in_view, kept_table, more_looks
@@ -157,21 +158,29 @@ class _Job:
 
     def compute(self, fold: Fold) -> None:
         """Fit and predict what is not there yet of one fold."""
-        images = [
-            images_of(fold, unit, self.config.images, self.context.seed) for unit in self.units
-        ]
+        images = [self.images(fold, unit) for unit in self.units]
         check_sides(fold, self.prepared, images)
         for name in self.fits:
             if not self.folder(fold, name).is_dir():
                 chosen = zip(self.units, images, strict=True)
                 sides = [
-                    self.side(unit, *own) for unit, own in chosen if self.joint or unit.name == name
+                    self.side(fold, unit, *own)
+                    for unit, own in chosen
+                    if self.joint or unit.name == name
                 ]
                 self.fit(fold, name, sides, np.concatenate([test for _, test in images]))
 
-    def side(self, unit: Unit, train: Ids, test: Ids) -> Side:
+    def images(self, fold: Fold, unit: Unit) -> tuple[Ids, Ids]:
+        """Training and test images of a unit."""
+        config = self.config
+        return images_of(fold, unit, config.images, self.context.seed, config.sessions)
+
+    def side(self, fold: Fold, unit: Unit, train: Ids, test: Ids) -> Side:
         """A unit on the scale of its fold, with the targets that are fitted."""
-        view = self.on_scale(unit.data, train)
+        scaled_by = train
+        if self.config.sessions:  # sessions that are tested have a scale as well
+            scaled_by = images_of(fold, unit, None, self.context.seed)[0]
+        view = self.on_scale(unit.data, scaled_by)
         ceiling = self.dataset.ceiling
         chosen = ceilings.select(view, train, ceiling, self.dataset.normalise)
         return Side(unit, view, train, test, chosen)
@@ -213,7 +222,12 @@ class _Job:
         )
         rows = [
             training_rows(
-                side.view, side.train, mode, side.chosen, work / f"responses{side.unit.name}.npy"
+                side.view,
+                side.train,
+                mode,
+                side.chosen,
+                work / f"responses{side.unit.name}.npy",
+                sessions=self.config.sessions,
             )
             for side in sides
         ]
@@ -343,7 +357,7 @@ class _Job:
 
     def result(self, fold: Fold, unit: Unit) -> FoldResult:
         folder = self.folder(fold, unit.name)
-        train, test = images_of(fold, unit, self.config.images, self.context.seed)
+        train, test = self.images(fold, unit)
         predicted, measured = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in TABLES)
         columns = {
             path.stem.removeprefix("column-"): np.load(path)
@@ -394,7 +408,9 @@ def _report(job: _Job, found: list[tuple[Unit, list[FoldResult]]]) -> StageResul
         scores, regions = resampled_subjects(parts, job.scoring, seed)
         results, figures = merged_folds(parts), subject_metrics(scores)
     out.table("targets.tsv", targets)
-    out.table("scores.tsv", in_view(scores, degrees_of(job.prepared)))
+    seen = in_view(scores, degrees_of(job.prepared))
+    out.table("scores.tsv", seen)
+    figures |= write_fields(out, job.prepared, seen, job.scoring.bootstraps, seed)
     out.table("rois.tsv", regions)
     out.table("folds.tsv", fold_table(results))
     out.json("protocol.json", protocol(job.dataset))
@@ -415,6 +431,8 @@ def _said(job: _Job) -> str:
         said += f"; {len(job.units)} subjects were fitted {how}"
     if job.config.images is not None:
         said += f"; {job.config.images} training images were drawn at random"
+    if job.config.sessions:
+        said += f"; trained on the sessions {', '.join(map(str, job.config.sessions))} alone"
     if "start" in job.context.parents:
         share = getattr(job.config, "start_lr", 0.0)
         how = f"trained on at {share:g} of the learning rate" if share else "kept as it was"

@@ -76,7 +76,7 @@ def find_folder(backbone: HubConfig, config: str = CONFIG) -> Path:
     DataError : it holds no safetensors; other formats could hold code.
     """
     named = Path(backbone.model).expanduser()
-    folder = named if named.is_dir() else _cached(backbone)
+    folder = named if named.is_dir() else cached(backbone.model, backbone.revision, "backbone")
     if not (folder / config).is_file():
         raise MissingDataError(
             "this folder holds no pretrained model",
@@ -95,19 +95,27 @@ def find_folder(backbone: HubConfig, config: str = CONFIG) -> Path:
     return folder
 
 
-def _cached(backbone: HubConfig) -> Path:
+def cached(model: str, revision: str | None, group: str, key: str = "model") -> Path:
+    """The folder of a hub id in this machine's cache.
+
+    Parameters
+    ----------
+    group, key : where the id was set, for the error: ``backbone.model``.
+
+    Raises
+    ------
+    MissingDataError : it is not there.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(
-            snapshot_download(backbone.model, revision=backbone.revision, local_files_only=True)
-        )
+        return Path(snapshot_download(model, revision=revision, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError) as error:
-        revision = f" --revision {backbone.revision}" if backbone.revision else ""
+        named = f" --revision {revision}" if revision else ""
         raise MissingDataError(
-            f"the model {backbone.model} is not on this machine",
+            f"the model {model} is not on this machine",
             expected="a local folder, or a model in the hub's cache",
             found="neither",
-            fix=f"run: hf download {backbone.model}{revision}   (or set backbone.model=FOLDER)",
+            fix=f"run: hf download {model}{named}   (or set {group}.{key}=FOLDER)",
         ) from error

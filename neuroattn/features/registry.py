@@ -11,10 +11,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from neuroattn.core.config import Choice, execution, science
+from neuroattn.core.config import Choice, execution, science, section
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.registry import Entry, Registry
 from neuroattn.core.stage import Stage
+from neuroattn.features.blur_schemas import BlurConfig
 from neuroattn.training.registry import Precision
 
 
@@ -71,6 +72,7 @@ class BackboneConfig(Choice):
         None,
         "File of weights to use in place of the installed ones; its digest enters the fingerprint.",
     )
+    blur: BlurConfig = section(BlurConfig, "Blurred pictures, stored beside the originals.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -292,6 +294,16 @@ class OpenClipConfig(HubConfig):
 class SourceConfig(BackboneConfig):
     """Features that come from no pictures; keys of pictures and of arithmetic do nothing."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.blur.levels:
+            raise ConfigError(
+                f"backbone={self.name} reads no picture, so there is none to blur",
+                expected="backbone.blur.levels=[]",
+                found=f"backbone.blur.levels={self.blur.levels}",
+                fix="choose a backbone that reads pictures, as backbone=efficientnet_lite0",
+            )
+
     @property
     def source(self) -> str:
         """``"module:class"`` of the `neuroattn.features.sources.Source`."""
@@ -349,6 +361,28 @@ class CaptionsSourceConfig(SourceConfig):
         return "neuroattn.features.captions_source:CaptionsSource"
 
 
+@dataclass(kw_only=True)
+class SpaceBackboneConfig(BackboneConfig):
+    """The image side of an image-text space: one unit-length vector for a picture."""
+
+    name: str = science("space", "The choice's name in its registry.")
+    model: str = execution(
+        "space",
+        "The embedded space, or a folder: one of ours, or a CLIP of transformers. Digests of its"
+        " files enter the fingerprint.",
+    )
+    layers: list[str] = science(
+        ["pooled"],
+        "The one layer there is: the embedding.",
+        check=lambda names: names == ["pooled"],
+        must="be [pooled]",
+    )
+    image_size: int = science(
+        160, "Side of the square picture that the space sees: 160 for the embedded one."
+    )
+    pool: int | None = science(None, "Does nothing: an embedding has one cell.")
+
+
 def _lite(schema: type) -> Entry:
     return Entry(
         schema,
@@ -386,6 +420,11 @@ BACKBONES = Registry(
         ),
         "captions": Entry(CaptionsSourceConfig, "neuroattn.features.sources:build"),
         "open_clip": _hub(OpenClipConfig, "open_clip_models", "open_clip_leaves"),
+        "space": Entry(  # it stands above this room: named here, imported by nothing here
+            SpaceBackboneConfig,
+            "neuroattn.generators.backbone:build",
+            leaves="neuroattn.generators.loading:space_leaves",
+        ),
     },
 )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,9 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.core.tables import read_tsv
+from neuroattn.features.blur_schemas import BlurConfig
 from neuroattn.features.rows import RowStore, RowStoreWriter, store_files
 
+if TYPE_CHECKING:
+    from neuroattn.features.blur import Level  # brings torch
+
 LAYERS = "layers.json"
+LEVELS = "levels.json"
 IMAGES = "images.tsv"
 
 
@@ -46,7 +51,7 @@ class FeatureStore:
     """
 
     def __init__(self, artefact: Artefact) -> None:
-        if artefact.stage != "features":
+        if artefact.stage not in ("features", "bank"):
             raise ConfigError(
                 "this artefact is no feature store", file=artefact.folder, expected="features",
                 found=artefact.stage, fix="give an artefact that `neuroattn features` wrote",
@@ -62,6 +67,19 @@ class FeatureStore:
     def layers(self) -> list[str]:
         """Layers in the order of ``backbone.layers``."""
         return sorted(self._table, key=lambda layer: int(self._table[layer]["order"]))
+
+    @cached_property
+    def levels(self) -> dict[float, str]:
+        """Strength -> key of each blur level, weakest first; 0 is the original, whose key is ''."""
+        if not self.artefact.has(LEVELS):
+            return {0.0: ""}
+        table = self.artefact.json(LEVELS)["levels"]
+        return {float(row["strength"]): str(row["key"]) for row in table}
+
+    @cached_property
+    def blur(self) -> dict[str, Any]:
+        """Kind and parameters of the blur; empty where only originals are stored."""
+        return dict(self.artefact.json(LEVELS)) if self.artefact.has(LEVELS) else {}
 
     @cached_property
     def images(self) -> NDArray[np.int64]:
@@ -83,18 +101,22 @@ class FeatureStore:
         entry = self._entry(layer)
         return len(self.images), int(entry["tokens"]), int(entry["dim"])
 
-    def read(self, layer: str, images: ArrayLike | None = None) -> NDArray[np.float16]:
+    def read(
+        self, layer: str, images: ArrayLike | None = None, strength: float = 0.0
+    ) -> NDArray[np.float16]:
         """Tokens (images, tokens, dim) of the image ids asked for, in that order.
 
         None is all of them, in the order of `images`; ask in blocks where that is too much.
+        ``strength`` names the blur level (`levels`); 0 is the original.
 
         Raises
         ------
         ArtefactError : a row was damaged on disk.
         DataError : an image id that the store does not have.
+        ConfigError : it has no such layer or blur level.
         """
         ids = self.images if images is None else np.asarray(images, dtype=np.int64).reshape(-1)
-        return self._store(layer).read(self._rows_of(ids))
+        return self._store(layer, strength).read(self._rows_of(ids))
 
     def _rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         absent = [image for image in ids.tolist() if image not in self._rows]
@@ -109,14 +131,25 @@ class FeatureStore:
             )
         return np.array([self._rows[image] for image in ids.tolist()], dtype=np.int64)
 
-    def _store(self, layer: str) -> RowStore:
-        if layer not in self._open:
-            shape = self.shape(layer)
-            values, digests = store_files(layer)
+    def _store(self, layer: str, strength: float) -> RowStore:
+        shape, name = self.shape(layer), self._stored(layer, strength)
+        if name not in self._open:
+            values, digests = store_files(name)
             folder = self.artefact.folder
             fix = f"delete {folder} and run the stage features again"
-            self._open[layer] = RowStore(folder / values, self.artefact.path(digests), shape, fix)
-        return self._open[layer]
+            self._open[name] = RowStore(folder / values, self.artefact.path(digests), shape, fix)
+        return self._open[name]
+
+    def _stored(self, layer: str, strength: float) -> str:
+        if strength not in self.levels:
+            raise ConfigError(
+                f"the feature store has no blur level {strength:g}",
+                file=self.artefact.folder,
+                expected=", ".join(f"{known:g}" for known in self.levels),
+                found=f"{strength:g}",
+                fix=f"add {strength:g} to backbone.blur.levels, or ask for one of these",
+            )
+        return stored_name(layer, self.levels[strength])
 
     def _entry(self, layer: str) -> dict[str, Any]:
         if layer not in self._table:
@@ -137,6 +170,20 @@ def layer_table(shapes: Mapping[str, LayerShape]) -> dict[str, dict[str, Any]]:
             "order": order, "grid": list(shape.grid), "dim": shape.dim, "tokens": shape.tokens,
         }
         for order, (layer, shape) in enumerate(shapes.items())
+    }  # fmt: skip
+
+
+def stored_name(layer: str, key: str) -> str:
+    """Name of a layer's files at the blur level ``key``; the original's is empty."""
+    return f"{layer}@{key}" if key else layer
+
+
+def level_table(levels: Sequence[Level], config: BlurConfig) -> dict[str, Any]:
+    """Content of ``levels.json``, weakest level first."""
+    rows = [{"strength": level.strength, "key": level.key} for level in levels]
+    return {
+        "kind": config.kind.value, "centre": config.centre.weight, "decay": config.decay,
+        "levels": rows,
     }  # fmt: skip
 
 

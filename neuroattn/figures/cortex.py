@@ -15,12 +15,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from neuroattn.figures.labels import arrange, short, write_labels
-from neuroattn.figures.theme import INK, MUTED, WIDTH, Stamp, frame, themed
+from neuroattn.figures.theme import INK, MUTED, WIDTH, Stamp, frame, legible, themed
 from neuroattn.surface.coordinates import HEMISPHERES, LEFT, SIDE
 from neuroattn.surface.meshes import Mesh, load_map, load_mesh
 
@@ -33,6 +34,7 @@ VIEWS = ("lateral", "medial", "ventral", "flat")
 _GYRUS, _SULCUS = 0.86, 0.70
 PIXELS = 420  # along the longer side of a view
 _LEFT = 0.09  # inches from the page's edge to the first view
+_KEYS = 6  # explained kinds in a row
 _AMBIENT = 0.62  # light that reaches a face whatever its direction
 
 
@@ -54,6 +56,20 @@ class Panel:
 
     title: str
     values: Sides
+
+
+@dataclass(frozen=True, eq=False)
+class Key:
+    """Colours by number, and the names of those that are explained.
+
+    Parameters
+    ----------
+    colours : one for each number.
+    names : name -> colour, in the order of the legend.
+    """
+
+    colours: Sequence[str]
+    names: Mapping[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +151,49 @@ def cortical_pair(
             _hemisphere(sheet, hemisphere, panel.values, [*views, flat])
     _colour_bar(sheet, unit, [panel.values for panel in panels])
     return figure
+
+
+@themed
+def cortical_key(
+    values: Sides,
+    stamp: Stamp,
+    *,
+    title: str,
+    key: Key,
+    outlines: Outlines | None = None,
+    note: str = "",
+) -> Figure:
+    """A map of kinds in place of amounts: each kind has a colour of its own.
+
+    Parameters
+    ----------
+    values : hemisphere -> (10242,) numbers of kinds, NaN where there are none.
+    key : colours by number, and the names of those that are explained below the map.
+    """
+    rows = -(-len(key.names) // _KEYS)
+    height = 5.2 + 0.2 * rows
+    figure = _empty(height, title, _subtitle(values, note), stamp)
+    colours = ListedColormap(list(key.colours))
+    norm = Normalize(-0.5, max(len(key.colours), 1) - 0.5)
+    sheet = _Sheet(figure, ScalarMappable(norm, colours), outlines or Outlines())
+    for hemisphere in HEMISPHERES:
+        first = _LEFT if hemisphere == LEFT else WIDTH / 2 + 0.05
+        views = [(first + 1.16 * n, 0.8, 1.1, 0.82) for n in range(3)]
+        _hemisphere(sheet, hemisphere, values, [*views, (first, 1.85, 3.42, 2.95)])
+    _explain_key(sheet, key, 4.86, rows)
+    return figure
+
+
+def _explain_key(sheet: _Sheet, key: Key, top: float, rows: int) -> None:
+    axes = sheet.axes(_LEFT, top, WIDTH - 2 * _LEFT, 0.2 * max(rows, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(0, _KEYS), ylim=(max(rows, 1), 0))
+    for place, (name, colour) in enumerate(key.names.items()):
+        left, down = place % _KEYS, place // _KEYS
+        patch = Rectangle((left + 0.02, down + 0.24), 0.1, 0.52, facecolor=colour, edgecolor=MUTED)
+        patch.set_linewidth(0.4)
+        axes.add_patch(patch)
+        axes.text(left + 0.16, down + 0.5, legible(name, 24), va="center", fontsize=7)
 
 
 def _empty(height: float, title: str, subtitle: str, stamp: Stamp) -> Figure:

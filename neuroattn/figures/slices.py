@@ -8,11 +8,12 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from neuroattn.figures.cortex import SEQUENTIAL
+from neuroattn.figures.cortex import SEQUENTIAL, Key
 from neuroattn.figures.theme import MUTED, Stamp, explain_absence, frame, legible, themed
 
 Floats = NDArray[np.float64]
@@ -29,7 +30,7 @@ def slice_map(
     title: str,
     unit: str,
     limits: tuple[float, float],
-    colours: str = SEQUENTIAL,
+    colours: str | Key = SEQUENTIAL,
     note: str = "",
 ) -> Figure:
     """Slices through the part of a volume that has data; one block of rows for each volume.
@@ -46,7 +47,7 @@ def slice_map(
     levels = _levels(known)
     rows = max(1, -(-len(levels) // COLUMNS))
     figure = frame(1.5 + 1.25 * rows * len(canonical), title, subtitle, stamp)
-    scale = ScalarMappable(Normalize(*limits), mpl.colormaps[colours].with_extremes(bad=_EMPTY))
+    scale: Any = _scale(limits, colours)
     if not len(levels):
         explain_absence(figure.add_subplot(), "no voxel has a value")
         return figure
@@ -60,18 +61,40 @@ def slice_map(
                 values[(*box, level)].T,
                 origin="lower",
                 cmap=scale.cmap,
-                vmin=limits[0],
-                vmax=limits[1],
+                vmin=scale.norm.vmin,
+                vmax=scale.norm.vmax,
+                interpolation="nearest" if isinstance(colours, Key) else None,
             )
             axes.set_axis_off()
             words = f"z {heights[level]:.0f} mm"
             if place == 0 and name:
                 words = f"{legible(name, 20)}, {words}"
             axes.set_title(words, color=MUTED, fontsize=7, pad=2)
+    if isinstance(colours, Key):
+        _explain(figure, colours)
+        return figure
     bar = figure.colorbar(scale, ax=figure.axes, location="bottom", shrink=0.4, aspect=40)
     bar.set_label(unit)
     bar.outline.set_visible(False)
     return figure
+
+
+def _scale(limits: tuple[float, float], colours: str | Key) -> ScalarMappable:
+    if isinstance(colours, Key):
+        kinds = ListedColormap(list(colours.colours)).with_extremes(bad=_EMPTY)
+        return ScalarMappable(Normalize(-0.5, max(len(colours.colours), 1) - 0.5), kinds)
+    return ScalarMappable(Normalize(*limits), mpl.colormaps[colours].with_extremes(bad=_EMPTY))
+
+
+def _explain(figure: Figure, key: Key) -> None:
+    """The kinds by name, to the right of the slices, where the layout keeps room."""
+    patches = [
+        Patch(facecolor=colour, label=legible(name, 24)) for name, colour in key.names.items()
+    ]
+    figure.axes[0].legend(
+        handles=patches, loc="lower left", bbox_to_anchor=(0, 1.2), ncols=5, fontsize=6.5,
+        handlelength=1, columnspacing=1,
+    )  # fmt: skip
 
 
 def oriented(values: NDArray[Any], affine: Floats) -> tuple[Floats, Floats]:

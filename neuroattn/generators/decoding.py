@@ -34,7 +34,11 @@ def greedy(following: Following, count: int, bounds: Bounds) -> list[list[int]]:
 
 
 def beam(following: Following, count: int, bounds: Bounds, beams: int) -> list[list[int]]:
-    """Of ``beams`` paths kept at each step, the one with the highest mean log-probability."""
+    """Of ``beams`` paths kept at each step, the one with the highest mean log-probability.
+
+    A path ends where its end is among the best ``beams`` continuations. The search stops when so
+    many have ended and no open path is better than the worst of them.
+    """
     return [_search(following, row, bounds, beams) for row in range(count)]
 
 
@@ -46,16 +50,25 @@ def _search(following: Following, row: int, bounds: Bounds, beams: int) -> list[
         best = (score[:, None] + gain).flatten().topk(min(2 * beams, gain.numel()))
         path, word = best.indices // gain.shape[1], best.indices % gain.shape[1]
         longer = torch.cat([told[path], word[:, None]], dim=1)
-        over = (word == bounds.end) & torch.isfinite(best.values)
+        alive = torch.isfinite(best.values)
+        over = (word == bounds.end) & alive
         ended += [
-            (float(value) / (longer.shape[1] - 1), tokens.tolist())
-            for value, tokens in zip(best.values[over], longer[over], strict=True)
+            (float(best.values[n]) / (longer.shape[1] - 1), longer[n].tolist())
+            for n in over.nonzero().flatten().tolist()
+            if n < beams  # an end that no beam would have taken is no end
         ]
-        more = (~over & torch.isfinite(best.values)).nonzero().flatten()
-        more = more[: max(0, beams - len(ended))]  # a path that ended keeps its place
+        ended = sorted(ended, reverse=True)[:beams]
+        more = (~over & alive).nonzero().flatten()[:beams]
         told, score = longer[more], best.values[more]
+        if len(ended) == beams and len(score) and float(score[0]) / _said(told) <= ended[-1][0]:
+            return ended[0][1]
     ended += [
-        (float(value) / (tokens.numel() - 1), tokens.tolist())
+        (float(value) / _said(told), tokens.tolist())
         for value, tokens in zip(score, told, strict=True)
     ]
     return max(ended)[1]
+
+
+def _said(told: Tensor) -> int:
+    """Tokens after the first."""
+    return told.shape[1] - 1

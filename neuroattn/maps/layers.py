@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.tables import SCORES, read_tsv
+from neuroattn.figures.cortex import Key
 from neuroattn.maps.registry import MapsConfig
 
 Values = NDArray[np.float64]
@@ -41,6 +42,9 @@ class Layer:
     values : (targets,), NaN where there are none.
     limits : ends of the colour scale.
     beside : the ceiling in the units of ``values`` (targets,), and its title.
+    drawn, key : numbers of colours (targets,) that are drawn in place of values, and the colours.
+    files : maps that are written in place of the values, by name; None writes the values.
+    source, note : the artefact that it is of, and what is said of it; "" for scores.
     """
 
     stat: str
@@ -50,6 +54,11 @@ class Layer:
     limits: tuple[float, float]
     diverging: bool = False
     beside: tuple[str, Values] | None = None
+    drawn: Values | None = None
+    key: Key | None = None
+    files: Mapping[str, Values] | None = None
+    source: str = ""
+    note: str = ""
 
     @property
     def units(self) -> str:

@@ -57,11 +57,24 @@ class MapsConfig(Section):
         check=lambda value: value is None or 0 < value < 1,
         must="lie between 0 and 1, or be null",
     )
+    captions: bool = science(
+        False,
+        "Also map what captions say: people, classes of nouns, concepts, weights as colours.",
+    )
+    decoder: bool = science(
+        False, "Also map where the decoder reads: sensitivity and contribution, folded to targets."
+    )
     outlined: list[str] | None = science(
         None,
         "Regions outlined and named; null: all but those with a tenth of the targets and those"
         " that hold another one.",
     )
+
+
+def _parents(config: Any) -> tuple[str, ...]:
+    said = ("caption",) if config.maps.captions else ()
+    read = ("decode",) if config.maps.decoder else ()
+    return ("prepare", "encode", *said, *read)
 
 
 def _cites(config: Any) -> Mapping[str, tuple[str, str]]:
@@ -74,7 +87,7 @@ STAGES: tuple[Stage, ...] = (
         version=2,
         about="scores and differences on the cortex: GIFTI, MGZ or NIfTI files and pictures",
         reads=("maps",),
-        parents=lambda _config: ("prepare", "encode"),
+        parents=_parents,
         cites=_cites,
         run="neuroattn.maps.stage:run",
         label=lambda config: f"map-{config.encoder.name}",

@@ -17,22 +17,22 @@ from numpy.typing import NDArray
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.stage import StageContext, StageResult
-from neuroattn.core.tables import TARGETS, read_tsv
 from neuroattn.figures.export import to_png
 from neuroattn.figures.theme import Stamp
-from neuroattn.maps.canvas import Canvas, SurfaceCanvas, VolumeCanvas
+from neuroattn.maps.canvas import Canvas, canvas_of
+from neuroattn.maps.captions import caption_layers
+from neuroattn.maps.decoders import decoder_layers
 from neuroattn.maps.files import file_name
 from neuroattn.maps.layers import (
     CEILING,
     Layer,
+    Values,
     check_same_targets,
     layers,
     scores_of,
     significant,
 )
 from neuroattn.maps.registry import MINUS, MapsConfig
-from neuroattn.maps.vertices import vertices_of
-from neuroattn.maps.voxels import GRID, voxels_of
 
 INDEX = "maps.tsv"
 _SUFFIX = {"gifti": ".func.gii", "mgz": ".mgz", "nifti": ".nii.gz"}
@@ -51,7 +51,11 @@ def run(context: StageContext) -> StageResult:
     tables = [scores_of(encode), *([] if other is None else [_matched(encode, other)])]
     names = (encode.label, other.label if other else "")
     wanted = layers(options, tables[0], tables[1] if other else None, names)
-    canvas = _canvas(context, tables[0], options)
+    if options.captions:
+        wanted += caption_layers(context.parents["caption"], tables[0]["target"])
+    if options.decoder:
+        wanted += decoder_layers(context.parents["decode"], tables[0]["target"])
+    canvas = canvas_of(context.parents["prepare"], tables[0]["target"], options.outlined)
     level = options.significant
     mapper = _Mapper(
         context=context,
@@ -75,24 +79,6 @@ def _matched(encode: Artefact, other: Artefact) -> pd.DataFrame:
     check_same_targets(encode, other)
     order = scores_of(encode)["target"]
     return scores_of(other).set_index("target").loc[order].reset_index()
-
-
-def _canvas(context: StageContext, scores: pd.DataFrame, options: MapsConfig) -> Canvas:
-    prepare = context.parents["prepare"]
-    targets = read_tsv(prepare.path("targets.tsv"), TARGETS)
-    targets = targets.set_index("target").loc[scores["target"]].reset_index()
-    if targets["subject"].nunique() > 1:  # they stand on the same vertices
-        raise ConfigError(
-            "one map cannot show several subjects",
-            expected="the targets of one subject",
-            found=", ".join(map(str, targets["subject"].unique())),
-            fix="map an encoder of each subject: dataset.subjects=[…] with one of them",
-        )
-    dataset = prepare.json("dataset.json")
-    if prepare.has(GRID):
-        return VolumeCanvas(voxels_of(targets, str(dataset.get("space")), prepare.json(GRID)))
-    places = vertices_of(targets, dataset)
-    return SurfaceCanvas(places, places.outlines(targets["rois"], options.outlined))
 
 
 def _stamp(context: StageContext, source: str) -> Stamp:
@@ -139,10 +125,11 @@ class _Mapper:
             return self._files(layer, "figures/r.png")  # it stands beside the score
         figure = f"figures/{layer.stat}.png"
         shown = layer
-        if self.kept is not None:
+        if self.kept is not None and not layer.source:
             shown = replace(layer, values=np.where(self.kept, layer.values, np.nan))
         with self.context.out.file(figure) as path:
-            path.write_bytes(to_png(self.canvas.draw(shown, self._source(layer), self._note)))
+            note = layer.note if layer.source else self._note
+            path.write_bytes(to_png(self.canvas.draw(shown, self._source(layer), note)))
         return self._files(layer, figure)
 
     def mask(self) -> list[dict[str, Any]]:
@@ -160,6 +147,8 @@ class _Mapper:
         return f"{self.canvas.methods} Only targets with q at most {self.level:g} are drawn."
 
     def _source(self, layer: Layer) -> Stamp:
+        if layer.source:
+            return Stamp(layer.source, self.stamp.simulated)
         return self.less if layer.diverging else self.stamp
 
     @property
@@ -169,16 +158,24 @@ class _Mapper:
         return f"of {len(self.kept):,} targets those with q \u2264 {self.level:g}"
 
     def _files(self, layer: Layer, figure: str) -> list[dict[str, Any]]:
+        written = layer.files or {layer.stat: layer.values}
+        return [
+            row
+            for stat, values in written.items()
+            for row in self._file(layer, stat, values, figure)
+        ]
+
+    def _file(self, layer: Layer, stat: str, of: Values, figure: str) -> list[dict[str, Any]]:
         rows = []
-        for side, values in self.canvas.spread(layer.values).items():
+        for side, values in self.canvas.spread(of).items():
             for kind in self.formats:
-                name = f"maps/{file_name(layer.stat, side, self.canvas.space, _SUFFIX[kind])}"
+                name = f"maps/{file_name(stat, side, self.canvas.space, _SUFFIX[kind])}"
                 with self.context.out.file(name) as path:
                     content = self.canvas.writers[kind](values, side, layer, self._source(layer))
                     path.write_bytes(content)
                 rows.append(
                     {
-                        "file": name, "stat": layer.stat, "title": layer.title,
+                        "file": name, "stat": stat, "title": layer.title,
                         "unit": layer.units, "hemisphere": side, "space": self.canvas.space,
                         "vertices": int(np.isfinite(values).sum()), "figure": figure,
                     }

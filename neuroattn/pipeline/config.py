@@ -6,17 +6,23 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from neuroattn.captioning.registry import CaptionConfig, WriterConfig
 from neuroattn.compare.registry import CompareConfig
 from neuroattn.core.config import Section, execution, science, section
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.sections import ClaimsConfig, Parents, PathsConfig, RuntimeConfig
 from neuroattn.core.tracking import TrackingConfig
 from neuroattn.data.registry import DatasetConfig
+from neuroattn.decoding.ablation_schemas import AblationConfig, ImageryConfig
+from neuroattn.decoding.decoder_schemas import DecoderConfig
+from neuroattn.decoding.prior_schemas import PriorConfig
 from neuroattn.encoding.registry import EncoderConfig, PredictConfig, ScoringConfig
 from neuroattn.features.registry import BackboneConfig
+from neuroattn.generators.registry import GeneratorChoice
 from neuroattn.maps.registry import MapsConfig
 from neuroattn.pipeline.published import PublishedConfig
 from neuroattn.reports.registry import ReportConfig
+from neuroattn.synthesis.registry import GuidanceConfig, SynthesisConfig
 
 
 @dataclass(kw_only=True)
@@ -43,6 +49,17 @@ class RootConfig(Section):
     encoder: EncoderConfig = section(EncoderConfig, "The readout from features to responses.")
     scoring: ScoringConfig = section(ScoringConfig, "How well scores are known.")
     predict: PredictConfig = section(PredictConfig, "New pictures for a fitted encoder.")
+    generator: GeneratorChoice = section(GeneratorChoice, "The model that draws pictures.")
+    guidance: GuidanceConfig = section(GuidanceConfig, "How a generator is guided by an encoder.")
+    synthesis: SynthesisConfig = section(SynthesisConfig, "What pictures are made for.")
+    decoder: DecoderConfig = section(DecoderConfig, "From responses to image embeddings.")
+    prior: PriorConfig = section(
+        PriorConfig, "Which embedding of its picture a brain is asked for."
+    )
+    ablation: AblationConfig = section(AblationConfig, "Networks left out of a fitted decoder.")
+    imagery: ImageryConfig = section(ImageryConfig, "Other trials for a fitted decoder.")
+    captioner: WriterConfig = section(WriterConfig, "What writes captions.")
+    caption: CaptionConfig = section(CaptionConfig, "Which targets are captioned, and how.")
     maps: MapsConfig = section(MapsConfig, "What is mapped on the cortex.")
     compare: CompareConfig = section(CompareConfig, "Which encoders are compared, and how.")
     report: ReportConfig = section(ReportConfig, "What the report shows.")

@@ -7,18 +7,22 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 
+from neuroattn.captioning import registry as captioning
 from neuroattn.compare import registry as compare
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.registry import PLUGIN_GROUP, Entry, Registry
 from neuroattn.core.stage import Stage
 from neuroattn.data import registry as data
+from neuroattn.decoding import registry as decoding
 from neuroattn.encoding import registry as encoding
 from neuroattn.features import registry as features
+from neuroattn.generators import registry as generators
 from neuroattn.maps import registry as maps
 from neuroattn.pipeline import plugins
 from neuroattn.reports import registry as reports
+from neuroattn.synthesis import registry as synthesis
 
-ROOMS = (data, features, encoding, maps, compare, reports)
+ROOMS = (data, features, encoding, decoding, synthesis, captioning, maps, compare, reports)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,16 @@ _CATALOGUE = Catalogue(
     stages={stage.name: stage for room in ROOMS for stage in room.STAGES},
     registries={
         registry.group: registry
-        for registry in (data.DATASETS, features.BACKBONES, encoding.ENCODERS)
+        for registry in (
+            data.DATASETS,
+            features.BACKBONES,
+            encoding.ENCODERS,
+            decoding.DECODERS,
+            decoding.PRIORS,
+            captioning.CAPTIONERS,
+            generators.GENERATORS,
+            synthesis.GUIDANCE,
+        )
     },
 )
 

@@ -13,9 +13,16 @@ from neuroattn.core.stage import Stage
 CHAINS: dict[str, tuple[str, ...]] = {
     "encode": ("prepare", "features", "encode"),
     "compare": ("prepare", "compare"),
+    "predict": ("prepare", "encode", "predict"),
+    "decode": ("prepare", "features", "decode"),
+    "ablate": ("prepare", "features", "decode", "ablate"),
+    "imagery": ("prepare", "features", "decode", "imagery"),
+    "caption": ("prepare", "features", "encode", "caption"),
+    "synthesize": ("prepare", "features", "encode", "synthesize"),
     "map": ("prepare", "features", "encode", "map"),
 }
 OTHER = "encode/other-"  # parents that are shown beside the main encoder
+DECODER = "decode/other-"  # and beside the main decoder
 
 
 def _known(stages: Any) -> bool:
@@ -37,6 +44,13 @@ class ReportConfig(Section):
         [],
         "Other encode artefacts shown beside the main one, by reference (folder, label or"
         " fingerprint) or by overrides of this run. Their fingerprints enter that of the report.",
+        check=lambda names: len(set(names)) == len(names),
+        must="name none twice",
+    )
+    decoders: list[str] = execution(
+        [],
+        "Other decode artefacts whose retrieval stands beside the main one's, by reference or by"
+        " overrides of this run (prior=none).",
         check=lambda names: len(set(names)) == len(names),
         must="name none twice",
     )
@@ -73,7 +87,9 @@ def needed(stages: Iterable[str]) -> tuple[str, ...]:
 
 def _cites(config: Any) -> Mapping[str, tuple[str, str]]:
     named = enumerate(config.report.others, start=1)
-    return {f"{OTHER}{number}": ("encode", reference) for number, reference in named}
+    found = {f"{OTHER}{number}": ("encode", reference) for number, reference in named}
+    named = enumerate(config.report.decoders, start=1)
+    return found | {f"{DECODER}{number}": ("decode", reference) for number, reference in named}
 
 
 def _label(config: Any) -> str:
@@ -83,7 +99,7 @@ def _label(config: Any) -> str:
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="report",
-        version=2,
+        version=3,
         about="one HTML page: data, split, scores, figures, Methods text, errors, provenance",
         reads=("report",),
         parents=lambda config: needed(config.report.stages),

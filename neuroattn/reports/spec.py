@@ -38,6 +38,7 @@ class SectionSpec:
 _ROOM = "neuroattn.reports.sections"
 _ENCODING = (("encode",), ("encode", "map"))  # what it needs, and which reports show it
 _COMPARISON = (("compare",), ("compare",))
+_DECODING = (("decode",), ("decode", "ablate", "imagery"))
 
 SECTIONS: tuple[SectionSpec, ...] = (
     SectionSpec("errors", "Errors", f"{_ROOM}.errors:blocks"),
@@ -54,9 +55,22 @@ SECTIONS: tuple[SectionSpec, ...] = (
     SectionSpec("others", "Models side by side", f"{_ROOM}.others:blocks", chains=_ENCODING[1]),
     SectionSpec("regions", "Scores by region", f"{_ROOM}.scores:by_region", *_ENCODING),
     SectionSpec("targets", "Scores by target", f"{_ROOM}.scores:by_target", *_ENCODING),
+    SectionSpec("fields", "Receptive fields", f"{_ROOM}.fields:blocks", chains=_ENCODING[1]),
+    SectionSpec(
+        "localiser", "Localiser in silico", f"{_ROOM}.localiser:blocks", ("predict",), ("predict",)
+    ),
     SectionSpec("predictions", "Predictions", f"{_ROOM}.predictions:blocks", *_ENCODING),
     SectionSpec("attention", "Attention", f"{_ROOM}.attention:blocks", chains=_ENCODING[1]),
     SectionSpec("training", "Training", f"{_ROOM}.training:blocks", chains=_ENCODING[1]),
+    SectionSpec("decoding", "Decoding", f"{_ROOM}.decoding:blocks", *_DECODING),
+    SectionSpec("ablation", "Networks", f"{_ROOM}.decoding:ablation", ("ablate",), ("ablate",)),
+    SectionSpec("imagery", "Imagery", f"{_ROOM}.decoding:imagery", ("imagery",), ("imagery",)),
+    SectionSpec("prior", "Blur prior", f"{_ROOM}.prior:blocks", ("decode",), ("decode",)),
+    SectionSpec(
+        "synthesis", "Synthesis", f"{_ROOM}.synthesis:blocks", ("synthesize",), ("synthesize",)
+    ),
+    SectionSpec("generator", "The generator", f"{_ROOM}.generators:blocks", chains=("synthesize",)),
+    SectionSpec("captions", "Captions", f"{_ROOM}.captions:blocks", ("caption",), ("caption",)),
     SectionSpec("methods", "Methods", f"{_ROOM}.methods:blocks"),
     SectionSpec("about", "About this report", f"{_ROOM}.about:blocks"),
 )

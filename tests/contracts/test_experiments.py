@@ -32,7 +32,8 @@ REQUIRED = {
 }  # fmt: skip
 SLOW = pytest.mark.slow
 LONG = {"adeli2025_ensemble", "algonauts2023_adeli", "whole_brain_parcels"}  # to build, or alike
-TRAINED = [name for name in NAMES if told(name).get("parameters")]
+DECODED = {name for name in NAMES if told(name).get("stage") in ("decode", "ablate")}
+TRAINED = [name for name in NAMES if told(name).get("parameters") and name not in DECODED]
 
 NSDGENERAL = (19_004, 20_544)  # vertices of subject 1 on the left and on the right
 FSAVERAGE = (163_842, 163_842)

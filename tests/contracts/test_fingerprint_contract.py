@@ -54,6 +54,11 @@ def _digests(config: RootConfig) -> dict[str, str]:
     return known
 
 
+@cache
+def _before(variant: int) -> dict[str, str]:
+    return _digests(_variants()[variant])
+
+
 def _set(config: RootConfig, key: Key) -> None:
     """Change one key to another value of its type, past every check."""
     *sections, name = key.path.split(".")
@@ -81,7 +86,7 @@ def _keys() -> list[Any]:
     seen: dict[str, Any] = {}
     for number, config in enumerate(_variants()):
         for key in walk(config):
-            label = f"{type(config.dataset).__name__}-{type(config.encoder).__name__}-{key.path}"
+            label = f"{type(getattr(config, key.path.split('.')[0])).__name__}-{key.path}"
             if key.path != "report.stages":  # names stages; tested with the report
                 seen.setdefault(label, pytest.param(number, key, id=key.path))
     return list(seen.values())
@@ -97,9 +102,9 @@ def test_science_renames_and_execution_does_not(
     variants: tuple[RootConfig, ...], variant: int, key: Key
 ) -> None:
     config = copy.deepcopy(variants[variant])
-    before = _digests(config)
     _set(config, key)
-    changed = {name for name, digest in _digests(config).items() if digest != before[name]}
+    after = _digests(config)
+    changed = {name for name, old in _before(variant).items() if after[name] != old}
     if key.role == "execution":
         assert not changed, f"{key.path} is execution, yet it renames {sorted(changed)}"
     else:

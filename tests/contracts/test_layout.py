@@ -22,6 +22,24 @@ ELSEWHERE = {
     "core/logs.py": "tests/unit/cli/test_main.py",  # handlers, seen from a whole command
     "core/resources.py": "tests/system/test_wheel.py",  # differs in a wheel alone
     "core/sections.py": "tests/contracts/test_schemas.py",  # schemas without logic
+    "captioning/bank_stage.py": "tests/unit/captioning/test_bank.py",
+    "captioning/linear.py": "tests/unit/captioning/test_stage.py",  # parts of one stage
+    "captioning/targets.py": "tests/unit/captioning/test_stage.py",
+    "captioning/told.py": "tests/unit/captioning/test_stage.py",
+    "captioning/writing.py": "tests/unit/captioning/test_stage.py",
+    "data/things_eeg2_files.py": "tests/unit/data/test_things_eeg2.py",
+    "decoding/ablate_stage.py": "tests/unit/decoding/test_after_stages.py",
+    "decoding/contributions.py": "tests/unit/decoding/test_stage.py",  # parts of one stage
+    "decoding/imagery.py": "tests/unit/decoding/test_after_stages.py",
+    "decoding/projections.py": "tests/unit/decoding/test_inputs.py",
+    "decoding/shown.py": "tests/unit/decoding/test_stage.py",
+    "decoding/sides.py": "tests/unit/decoding/test_stage.py",
+    "decoding/task.py": "tests/unit/decoding/test_decoders.py",  # what all trained ones share
+    "decoding/trained.py": "tests/unit/decoding/test_decoders.py",
+    "figures/prior.py": "tests/unit/decoding/test_prior_kept.py",  # drawn by the section's test
+    "generators/backbone.py": "tests/unit/captioning/test_stage.py",  # backbone=space
+    "synthesis/judged.py": "tests/unit/synthesis/test_stage.py",
+    "synthesis/retrieval.py": "tests/unit/synthesis/test_stage.py",
     "data/algonauts2023_files.py": "tests/unit/data/test_algonauts2023.py",
     "data/laion_fmri_files.py": "tests/unit/data/test_laion_fmri.py",
     "data/manifests/": "tests/contracts/test_corruption.py",
@@ -45,7 +63,6 @@ ELSEWHERE = {
     "encoding/retina_map.py": "tests/known_answer/test_rival_readouts.py",
     "encoding/ridge_schemas.py": "tests/contracts/test_schemas.py",  # schemas without logic
     "encoding/semantic_spatial.py": "tests/known_answer/test_rival_readouts.py",
-    "encoding/sides.py": "tests/unit/encoding/test_stage.py",  # images of a fold, and their rows
     "encoding/spatial.py": "tests/unit/encoding/test_rivals.py",
     "encoding/spatial_feature.py": "tests/unit/encoding/test_rivals.py",
     "encoding/start.py": "tests/unit/encoding/test_subjects.py",
@@ -65,10 +82,15 @@ ELSEWHERE = {
     "generators/__main__.py": "tests/unit/generators/test_build.py",  # parses words for build
     "generators/embeddings.py": "tests/unit/generators/test_captioner.py",  # cached for training
     "generators/latents.py": "tests/unit/generators/test_tiny.py",  # cached for training
+    "generators/contract.py": "tests/unit/generators/families/test_common.py",  # a protocol
+    "generators/families/": "tests/unit/generators/families/test_common.py",  # one contract for all
     "generators/library.py": "tests/unit/generators/test_sampling.py",  # one import
     "generators/making.py": "tests/unit/generators/test_build.py",  # what build hands to a model
+    "generators/places.py": "tests/unit/generators/families/test_opening.py",  # files of a folder
     "reports/blocks.py": "tests/unit/reports/test_render.py",  # plain data that is rendered
     "reports/sections/": "tests/unit/reports/test_sections.py",  # one fabricated chain for all
+    "synthesis/assess.py": "tests/unit/reports/test_synthesis.py",  # and its page
+    "synthesis/evaluation_schemas.py": "tests/unit/synthesis/test_views.py",  # schemas and files
     "stats/planted.py": "tests/unit/stats/test_recovery.py",
     "stats/ceiling.py": "tests/known_answer/test_ceiling.py",
 }
@@ -89,12 +111,35 @@ def rooms() -> list[str]:
     return sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 
 
+@cache
+def _imported() -> dict[str, set[Path]]:
+    """Test files of known answers and units, by each dotted name that they import."""
+    found: dict[str, set[Path]] = {}
+    for test in (path for kind in ("unit", "known_answer") for path in _tests(kind)):
+        for node in ast.walk(ast.parse(test.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for name in (node.module, *(f"{node.module}.{each.name}" for each in node.names)):
+                    found.setdefault(name, set()).add(test)
+    return found
+
+
+def _tests(kind: str) -> list[Path]:
+    return sorted((REPOSITORY / "tests" / kind).rglob("test_*.py"))
+
+
 def answering(module: Path) -> list[Path]:
-    """Test files that answer for a module; they may not exist."""
+    """Test files that answer for a module; they may not exist.
+
+    The file that mirrors it, or those of units and known answers that import it by name, or the
+    one that the list above gives.
+    """
     name = module.relative_to(PACKAGE)
     mirror = REPOSITORY / "tests" / "unit" / name.parent / f"test_{name.name}"
     if mirror.is_file():
         return [mirror]
+    importing = _imported().get(".".join(("neuroattn", *name.with_suffix("").parts)))
+    if importing:
+        return sorted(importing)
     for known, test in ELSEWHERE.items():
         if name.as_posix() == known or (known.endswith("/") and name.as_posix().startswith(known)):
             return [REPOSITORY / test]
@@ -103,7 +148,7 @@ def answering(module: Path) -> list[Path]:
     return [mirror]
 
 
-def test_every_module_has_a_test_that_mirrors_it_or_is_named() -> None:
+def test_every_module_has_a_test_that_mirrors_imports_or_is_named_for_it() -> None:
     missing = {
         str(module.relative_to(REPOSITORY)): str(test.relative_to(REPOSITORY))
         for module in modules()

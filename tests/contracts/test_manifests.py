@@ -118,7 +118,16 @@ def test_maps_and_transforms_have_the_layouts_names(nsd: Manifest) -> None:
         assert _paths(nsd, f"floc_{space}") == _names(
             [layout.floc_tmap(ROOT, s, space, c) for s in nsd.subjects for c in contrasts]
         )
+    quantities = nsd.placeholders["quantity"]
+    assert list(quantities) == list(layout.PRF_QUANTITIES)
+    for space in layout.VOLUMES:
+        assert _paths(nsd, f"prf_{space}") == _names(
+            [layout.prf_map(ROOT, s, space, q) for s in nsd.subjects for q in quantities]
+        )
     sides = list(itertools.product(nsd.subjects, layout.HEMISPHERES))
+    assert _paths(nsd, "prf_subject") == _names(
+        [layout.prf_map(ROOT, s, "nativesurface", q, h) for s, h in sides for q in quantities]
+    )
     assert _paths(nsd, "floc_subject") == _names(
         [layout.floc_tmap(ROOT, s, "nativesurface", c, h) for s, h in sides for c in contrasts]
     )

@@ -107,9 +107,9 @@ class Blocker:
 sys.meta_path.insert(0, Blocker())
 from neuroattn.cli.compose import compose
 from neuroattn.pipeline.stages import catalogue
-for group, registry in catalogue().registries.items():
-    for name in registry:
-        compose([f"{group}={name}"])
+groups = {group: list(registry) for group, registry in catalogue().registries.items()}
+for turn in range(max(map(len, groups.values()))):  # every choice once, many in one composition
+    compose([f"{group}={names[turn % len(names)]}" for group, names in groups.items() if names])
 from neuroattn.cli.main import main
 assert main(["encode", "--cfg", "job"]) == 0
 assert main(["encode", "encoder.nonsense=1"]) == 2

@@ -13,6 +13,7 @@ from sklearn.linear_model import Ridge as ReferenceRidge
 from sklearn.preprocessing import StandardScaler
 
 from neuroattn.encoding.design import Design, Reader, fit_scaler
+from neuroattn.encoding.narrow import solve_narrow
 from neuroattn.encoding.readout import TrainingSet
 from neuroattn.encoding.registry import Arithmetic, RidgeConfig
 from neuroattn.encoding.ridge import Ridge, RidgeModel
@@ -109,6 +110,25 @@ def test_primal_equals_dual(rows: int, columns: int) -> None:
     np.testing.assert_array_equal(primal.alpha, dual.alpha)
     np.testing.assert_allclose(primal.intercept, dual.intercept, atol=1e-10)
     np.testing.assert_allclose(primal.weights, x.T @ dual.weights, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_scores_without_predictions_choose_as_predictions_do(dtype: torch.dtype) -> None:
+    """The search over many feature sets has the weights, penalties and scores of the plain one."""
+    rng = np.random.default_rng(4)
+    x = torch.tensor(rng.normal(size=(90, 8)) * np.logspace(0, 2, 8), dtype=dtype)
+    x = x - x.mean(0)
+    signal = x.numpy() @ rng.normal(size=(8, 25)) * np.logspace(-2, 0, 25)
+    y = torch.tensor(signal + 30 * rng.normal(size=signal.shape) + 9, dtype=dtype)
+    grid, folds = np.logspace(-4, 3, 8), inner_folds(np.arange(90), 4, 0)
+    plain, narrow = solve_primal(x, y, grid, folds, 7), solve_narrow(x, y, grid, folds, 7)
+    np.testing.assert_array_equal(narrow.alpha, plain.alpha)
+    assert len(set(narrow.alpha)) > 2
+    near = {"rtol": 1e-3, "atol": 1e-4} if dtype == torch.float32 else {"rtol": 1e-7, "atol": 1e-9}
+    np.testing.assert_allclose(narrow.weights, plain.weights, **near)
+    np.testing.assert_allclose(narrow.intercept, plain.intercept, **near)
+    assert narrow.r_selection is not None
+    np.testing.assert_allclose(narrow.r_selection, plain.r_selection, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("images", [60, 15])

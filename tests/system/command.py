@@ -62,5 +62,5 @@ def run(
 
 
 def tiny(stage: str, data: Path, root: Path, *more: str) -> list[str]:
-    """The words of a small run of ``stage`` on the generated pictures; ``more`` has the last word."""
+    """The words of a small run of ``stage``; ``more`` comes last, so that it has the last word."""
     return [stage, f"dataset.root={data}", f"paths.root={root}", *SIZE, *more]

@@ -62,6 +62,7 @@ class NsdFiles:
     truth: Mapping[str, Path] = field(default_factory=dict)
     pairs: Mapping[str, Path] = field(default_factory=dict)
     planted: Mapping[str, Path] = field(default_factory=dict)
+    localisers: Mapping[str, LabelFiles] = field(default_factory=dict)
 
     def all(self) -> dict[str, Path]:
         """Every file by its name relative to the dataset's folder."""
@@ -69,6 +70,7 @@ class NsdFiles:
         files += [*self.cortex, *self.ncsnr]
         files += [path for parts in self.sessions.values() for path in parts]
         files += [path for label in self.labels.values() for path in label.all()]
+        files += [path for maps in self.localisers.values() for path in maps.all()]
         files += [*self.truth.values(), *self.pairs.values(), *self.planted.values()]
         files += [path for path in (self.behaviour, self.stim_info, self.simulated) if path]
         named = {path.relative_to(self.root).as_posix(): path for path in sorted(set(files))}
@@ -109,6 +111,7 @@ def find(config: NsdConfig) -> NsdFiles:
         truth=_truth(config, root),
         pairs=_pairs(config, root),
         planted=_planted(config, root, subject),
+        localisers=_localisers(config, root, subject),
     )
 
 
@@ -271,6 +274,30 @@ def _planted(config: NsdConfig, root: Path, subject: str) -> dict[str, Path]:
     }
     kept = {name: path for name, path in found.items() if path}
     return kept if len(kept) == len(found) else {}
+
+
+def _localisers(config: NsdConfig, root: Path, subject: str) -> dict[str, LabelFiles]:
+    """Maps of the other experiments by column of ``localisers.tsv``; those that are whole."""
+    space = config.space.value
+    sides = layout.sides(space)
+    found = {
+        f"prf_{quantity.lower()}": [
+            layout.prf_map(root, subject, space, quantity, side) for side in sides
+        ]
+        for quantity in layout.PRF_QUANTITIES
+    }
+    for contrast in layout.FLOC_CONTRASTS.values():
+        found[f"t_{contrast}"] = [
+            layout.floc_tmap(root, subject, space, contrast, side) for side in sides
+        ]
+    nearest: tuple[Path, ...] = ()
+    if space == layout.FSAVERAGE:
+        nearest = tuple(layout.to_fsaverage(root, subject, side) for side in layout.HEMISPHERES)
+    return {
+        name: LabelFiles(name, tuple(parts), nearest)
+        for name, parts in found.items()
+        if all(path.exists() for path in (*parts, *nearest))
+    }
 
 
 def _pairs(config: NsdConfig, root: Path) -> dict[str, Path]:

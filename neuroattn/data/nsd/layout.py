@@ -89,6 +89,9 @@ FLOC_CONTRASTS = {
     "floc-words": "characters",
 }
 
+# What the experiment with moving bars gave for each place, as its files are named.
+PRF_QUANTITIES = ("angle", "eccentricity", "size", "R2")
+
 # Collections that were drawn in each subject; the others are atlases, or drawn on fsaverage.
 DRAWN_PER_SUBJECT = ("prf-visualrois", "prf-eccrois", *FLOC_CONTRASTS)
 # Collections whose regions go by their own names (V1v, FFA-1); those of others carry the
@@ -259,6 +262,15 @@ def floc_tmap(
     if space in VOLUMES:
         return root / _PPDATA / subject / space / f"floc_{contrast}tval.nii.gz"
     return _labels(root, subject) / f"{_side(hemisphere)}floc{contrast}tval.mgz"
+
+
+def prf_map(
+    root: Path, subject: str, space: str, quantity: str, hemisphere: str | None = None
+) -> Path:
+    """A map of population receptive fields (one of `PRF_QUANTITIES`), native to the subject."""
+    if space in VOLUMES:
+        return root / _PPDATA / subject / space / f"prf_{quantity}.nii.gz"
+    return _labels(root, subject) / f"{_side(hemisphere)}prf{quantity}.mgz"
 
 
 def to_fsaverage(root: Path, subject: str, hemisphere: str) -> Path:

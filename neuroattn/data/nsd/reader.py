@@ -17,6 +17,7 @@ from neuroattn.data.grid import Grid, grid_of
 from neuroattn.data.nsd import layout
 from neuroattn.data.nsd.betas import Part, open_betas, session_blocks
 from neuroattn.data.nsd.files import NsdFiles, find
+from neuroattn.data.nsd.localisers import read_localisers
 from neuroattn.data.nsd.ncsnr import read_ncsnr
 from neuroattn.data.nsd.sets import TrialSet, open_trials
 from neuroattn.data.nsd.targets import Space, masked_space, target_table
@@ -96,6 +97,12 @@ class NsdDataset:
     def planted_files(self) -> Mapping[str, Path]:
         """Files of a simulation's planted truth by name; empty for recordings."""
         return self.files.planted
+
+    @cached_property
+    def localisers(self) -> pd.DataFrame:
+        """What the other experiments measured of each target, as far as the files are there."""
+        files = self.files
+        return read_localisers(files.localisers, files.planted, self.space, self.targets)
 
     @cached_property
     def grid(self) -> Grid | None:

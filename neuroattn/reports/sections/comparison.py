@@ -11,7 +11,14 @@ import pandas as pd
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.tables import read_tsv, rois_of
 from neuroattn.figures import to_svg
-from neuroattn.figures.comparison import MOST, Series, values_by_region, weights_by_region
+from neuroattn.figures.comparison import (
+    MOST,
+    Growth,
+    Series,
+    learning_curves,
+    values_by_region,
+    weights_by_region,
+)
 from neuroattn.reports.blocks import (
     Block,
     Column,
@@ -22,7 +29,7 @@ from neuroattn.reports.blocks import (
     Subheading,
     Table,
 )
-from neuroattn.reports.sections import predictions, scores
+from neuroattn.reports.sections import group, predictions, scores
 from neuroattn.reports.sources import Sources
 from neuroattn.reports.summaries import ALL_TARGETS, column
 from neuroattn.reports.wording import cell, count, plural, said, score, span
@@ -31,9 +38,9 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 MODELS = ("model", "roi", "n_targets", "training_images", "r", "r_low", "r_high", "share_best")
 PAIRS = ("first", "second", "roi", "difference", "low", "high", "p", "q", "share_first")
+CURVE = ("roi", "readout", "training_images", "sessions", "model", "r", "r_low", "r_high")
 COMPARED = ("target", "rois", "best")
-SUBJECTS = ("subject", "model", "roi", "r", "r_low", "r_high")
-GROUP = ("model", "roi", "n_subjects", "r", "r_low", "r_high", "prevalence")
+_PANELS = 6  # of learning curves: all targets and the best regions
 
 
 def folders(artefact: Artefact) -> list[str]:
@@ -47,7 +54,7 @@ def models(sources: Sources) -> tuple[Block, ...]:
     found: list[Block] = []
     for prefix in folders(sources.parents["compare"]):
         found += [*_heading(prefix), *_models(sources, prefix)]
-    return (*found, *_subjects(sources))
+    return (*found, *group.subjects(sources))
 
 
 def _models(sources: Sources, prefix: str) -> list[Block]:
@@ -131,7 +138,7 @@ def _member_table(members: pd.DataFrame) -> Details:
 def _curve(sources: Sources, prefix: str) -> tuple[Block, ...]:
     if not sources.parents["compare"].has(f"{prefix}curve.tsv"):
         return ()
-    table = _read(sources, f"{prefix}curve.tsv", ("roi", "training_images", "model", "r"))
+    table = _read(sources, f"{prefix}curve.tsv", CURVE)
     whole = table[table["roi"] == ALL_TARGETS]
     rows = tuple(
         (
@@ -144,7 +151,44 @@ def _curve(sources: Sources, prefix: str) -> tuple[Block, ...]:
     )
     names = ("Training images", "Model", "Mean r", "95 % interval over images")
     columns = tuple(Column(name, numeric=name != "Model") for name in names)
-    return (Table("Accuracy over the number of training images, all targets.", columns, rows),)
+    caption = "Accuracy over the number of training images, all targets."
+    return (Subheading("Learning curves"), _growth(sources, table), Table(caption, columns, rows))
+
+
+def _growth(sources: Sources, table: pd.DataFrame) -> Picture:
+    """A panel for all targets and for the regions with the highest mean r."""
+    regions, _ = _regions(sources, table)
+    panels = {
+        roi: [
+            _curve_of(str(name), part)
+            for name, part in table[table["roi"] == roi].groupby("readout", sort=False)
+        ]
+        for roi in regions[:_PANELS]
+    }
+    drawn = learning_curves(
+        panels, sources.stamp("compare"), mark="some sessions",
+        subtitle="mean over targets; bars: 95 % intervals over test images",
+    )  # fmt: skip
+    told = "; ".join(
+        f"{c.name} {score(float(c.value[0]))} at {count(c.images[0])} and"
+        f" {score(float(c.value[-1]))} at {count(c.images[-1])}"
+        for c in panels[ALL_TARGETS]
+    )
+    return Picture(
+        to_svg(drawn),
+        alt=f"Accuracy over the number of training images, all targets: {cell(told)}",
+        caption="Accuracy over the number of training images: all targets, then the regions with"
+        " the highest mean r. Training images are drawn at random, a smaller draw within a larger;"
+        " an open mark was trained on some sessions alone, with the trials of these.",
+    )
+
+
+def _curve_of(name: str, part: pd.DataFrame) -> Growth:
+    part = part.sort_values("training_images")
+    images, r, low, high = (
+        column(part, key) for key in ("training_images", "r", "r_low", "r_high")
+    )
+    return Growth(name, images, r, low, high, marked=part["sessions"].notna().to_numpy())
 
 
 def differences(sources: Sources) -> tuple[Block, ...]:
@@ -276,44 +320,6 @@ def _weights(sources: Sources, prefix: str) -> list[Block]:
             " held out to select a penalty or an epoch, fold by fold, and from no test image.",
         )
     ]
-
-
-def _subjects(sources: Sources) -> tuple[Block, ...]:
-    """Every subject, then the mean over subjects and the prevalence."""
-    artefact = sources.parents["compare"]
-    if not artefact.has("subjects.tsv"):
-        return ()
-    each = _read(sources, "subjects.tsv", SUBJECTS)
-    group = _read(sources, "group.tsv", GROUP)
-    whole = each[each["roi"] == ALL_TARGETS]
-    names = list(dict.fromkeys(whole["subject"].map(str)))
-    rows = []
-    for _, row in group[group["roi"] == ALL_TARGETS].iterrows():
-        part = whole[whole["model"] == row["model"]]
-        own = dict(zip(part["subject"].map(str), column(part, "r"), strict=True))
-        rows.append(
-            (
-                cell(row["model"]),
-                *(score(own.get(name)) for name in names),
-                f"{score(row['r'])} ({span(row['r_low'], row['r_high'])})",
-                f"{score(row['prevalence'])} ({_span(row, 'prevalence')})",
-            )
-        )
-    titles = (*names, "Mean (95 % over subjects)", "Prevalence of r above 0 (95 %)")
-    columns = (Column("Model"), *(Column(cell(title), numeric=True) for title in titles))
-    table = Table("Mean r over all targets, every subject.", columns, tuple(rows))
-    return (Subheading("Subjects"), table, Prose((_READING_SUBJECTS,)))
-
-
-_READING_SUBJECTS = (
-    "Prevalence: the share of the population that would show the effect in this experiment, from"
-    " how many subjects show it (most probable value and interval of highest density). Regions and"
-    " pairs stand in group.tsv and group-pairs.tsv."
-)
-
-
-def _span(row: pd.Series[Any], name: str) -> str:
-    return span(row[f"{name}_low"], row[f"{name}_high"])
 
 
 def _heading(prefix: str) -> tuple[Block, ...]:

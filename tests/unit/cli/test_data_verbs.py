@@ -35,7 +35,7 @@ def test_a_plan_prints_terms_bytes_and_commands(
     nsd = load_manifest("nsd")
     assert nsd.agreement in out
     assert nsd.terms in out
-    assert "prepare, features, encode, report: 111 files, 78.9 GB (estimate)" in out
+    assert "prepare, features, encode, report: 127 files, 78.9 GB (estimate)" in out
     assert "lh.betas_session40.mgh" in out
     assert f"aws s3 sync --no-sign-request '{nsd.source}/" in out
     assert "neuroattn data download nsd --subject subj01" in out

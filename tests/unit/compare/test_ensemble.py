@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from neuroattn.compare.ensemble import combine, softmax_weights
+from neuroattn.compare.ensemble import combine, ensemble_weights, softmax_weights
+from neuroattn.compare.registry import Weights
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 0.05, 1.0, 100.0])
@@ -44,3 +47,27 @@ def test_a_member_that_does_not_predict_a_target_leaves_it_to_the_others() -> No
     first[:, 1:], second[:, 2] = np.nan, np.nan
     found = combine([first, second], np.full((2, 3), 0.5))
     np.testing.assert_array_equal(found, [[3.0, 5.0, np.nan]] * 2)
+
+
+class Kept:
+    """As much of a bench as weights need: two folds, three members, four targets."""
+
+    names = ("a", "b", "oracle")
+    members = ("a", "b", "oracle")
+    fold_numbers = (0, 1)
+    targets = range(4)
+
+    def selection(self, index: int) -> np.ndarray | None:
+        """The oracle keeps none."""
+        return None if index == 2 else np.full((2, 4), 0.3 + 0.1 * index)
+
+
+@pytest.mark.parametrize("kind", list(Weights))
+def test_a_member_apart_weighs_nothing_and_need_keep_nothing(kind: Weights) -> None:
+    bench: Any = Kept()
+    weights = ensemble_weights(bench, kind, 0.05, ["oracle"])
+    assert weights.shape == (2, 3, 4)
+    assert not weights[:, 2].any()
+    np.testing.assert_allclose(weights.sum(1), 1.0)
+    alone = ensemble_weights(bench, kind, 0.05, ["oracle", "a"])
+    np.testing.assert_array_equal(alone[:, 1], 1.0)

@@ -35,6 +35,10 @@ def test_models_that_are_no_members_are_refused() -> None:
     with pytest.raises(ConfigError, match="no members: d"):
         CompareConfig(members=members, partitions={"a": ["b", "d"]})
     assert CompareConfig(members=members, reference="ensemble").reference == "ensemble"
+    with pytest.raises(ConfigError, match="no members: d"):
+        CompareConfig(members=members, apart=["d"])
+    with pytest.raises(ConfigError, match="no member is left"):
+        CompareConfig(members=members, apart=["a", "b"])
 
 
 def test_nothing_to_compare_is_told() -> None:

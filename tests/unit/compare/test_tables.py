@@ -41,7 +41,32 @@ def test_other_numbers_of_training_images_give_a_curve() -> None:
             "r_low": [0.0] * 3, "r_high": [1.0] * 3,
         }
     )  # fmt: skip
-    found = learning_curve(table)
+    members = pd.DataFrame(
+        {
+            "member": ["few", "many"], "encoder": ["ridge"] * 2, "backbone": ["gabor"] * 2,
+            "sessions": ["1", None],
+        }
+    )  # fmt: skip
+    found = learning_curve(table, members)
     assert found is not None
     assert list(found["training_images"]) == [20.0, 50.0]
-    assert learning_curve(table.assign(training_images=[5.0, 5.0, np.nan])) is None
+    assert list(found["readout"]) == ["ridge, gabor"] * 2
+    assert found["sessions"].tolist()[1] == "1"
+    assert learning_curve(table.assign(training_images=[5.0, 5.0, np.nan]), members) is None
+
+
+def test_a_plus_in_a_name_tells_the_curve() -> None:
+    models = ["a.1+10", "b+10", "a.1", "a.1+9"]
+    table = pd.DataFrame(
+        {
+            "model": models, "roi": "V1", "n_targets": 4, "training_images": [10.0, 10, 99, 9],
+            "r": 0.1, "r_low": 0.0, "r_high": 1.0,
+        }
+    )  # fmt: skip
+    members = pd.DataFrame(
+        {"member": models, "encoder": "ridge", "backbone": "gabor", "sessions": None}
+    )
+    found = learning_curve(table, members)
+    assert found is not None
+    curves = dict(zip(found["model"], found["readout"], strict=True))
+    assert curves == {"a.1+10": "a.1", "a.1+9": "a.1", "b+10": "b", "a.1": "ridge, gabor"}

@@ -14,7 +14,6 @@ from neuroattn.encoding.looks import (
     centre,
     cosines,
     entropy,
-    field_agreement,
     in_degrees,
     in_view,
     look_table,
@@ -76,23 +75,6 @@ def test_degrees_stand_beside_fields_where_they_are_known() -> None:
     assert "rf_x_deg" in in_view(fields, 8.4)
     assert in_view(fields, None) is fields
     assert list(in_view(pd.DataFrame({"r": [1.0]}), 8.4)) == ["r"]
-
-
-def test_agreement_with_measured_fields() -> None:
-    rng = np.random.default_rng(0)
-    fields = pd.DataFrame(rng.uniform(-1, 1, (200, 2)), columns=["rf_x", "rf_y"])
-    found = in_degrees(fields.assign(rf_size=0.2), 8.4)
-    angle = found["rf_angle_deg"].to_numpy(copy=True)
-    eccentricity = found["rf_eccentricity_deg"].to_numpy(copy=True)
-    eccentricity[3] = np.nan
-    same = field_agreement(found, angle, eccentricity)
-    assert same["targets"] == 199
-    assert same["eccentricity_r"] == pytest.approx(1)
-    assert same["angle_error"] == pytest.approx(0, abs=1e-9)
-    assert same["field_distance"] == pytest.approx(0, abs=1e-9)
-    turned = field_agreement(found, (angle + 350) % 360, eccentricity)
-    assert turned["angle_error"] == pytest.approx(10)
-    assert field_agreement(found, angle, np.full(200, np.nan)) == {"targets": 0.0}
 
 
 @pytest.mark.parametrize("said", ["wide", "0", "true", "200"])

@@ -117,7 +117,7 @@ def test_a_killed_run_resumes_at_its_fold_with_the_same_bytes(
         "fit": (Ridge, "fit"), "predict": (stage.Prepared, "image_responses"),
         "keep": (stage, "fsync_file"),
     }[when]  # fmt: skip
-    calls_a_fold = {"fit": 1, "predict": 2, "keep": 5}[when]
+    calls_a_fold = {"fit": 1, "predict": 1, "keep": 5}[when]
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, dying(getattr(owner, name), survivors * calls_a_fold))
         with pytest.raises(KilledError):

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from neuroattn.figures import Stamp, to_svg
-from neuroattn.figures.comparison import MOST, Series, values_by_region, weights_by_region
+from neuroattn.figures.comparison import (
+    MOST,
+    Growth,
+    Series,
+    learning_curves,
+    values_by_region,
+    weights_by_region,
+)
 
 STAMP = Stamp("compare/compare-a-b-1a2b3c4d", simulated=True)
 TEXT = {"title": "t", "subtitle": "s", "unit": "r"}
@@ -55,3 +62,26 @@ def test_nothing_to_show_is_said() -> None:
         weights_by_region([], [], np.zeros((0, 0)), STAMP),
     ):
         assert figure.axes[0].texts
+
+
+def growth(name: str, marked: list[bool]) -> Growth:
+    images, value = np.array([100.0, 200.0, 400.0]), np.array([0.1, 0.2, 0.3])
+    return Growth(name, images, value, value - 0.05, value + 0.05, np.array(marked))
+
+
+def test_curves_share_their_axes_and_one_session_stands_out() -> None:
+    panels = {
+        "all targets": [growth("ridge", [False] * 3), growth("attention", [False, True, False])],
+        "V1": [growth("ridge", [False] * 3)],
+    }
+    figure = learning_curves(panels, STAMP, subtitle="s", mark="one session")
+    first = figure.axes[0]
+    curves = {line.get_label(): line for line in first.lines}
+    np.testing.assert_array_equal(curves["ridge"].get_xdata(), [100, 200, 400])
+    np.testing.assert_array_equal(curves["attention"].get_xdata(), [100, 400])
+    np.testing.assert_array_equal(curves["one session"].get_xdata(), [200])
+    assert first.get_ylim() == figure.axes[1].get_ylim()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["ridge", "attention", "one session"]
+    assert [tick.get_text() for tick in first.get_xticklabels()] == ["100", "200", "400"]
+    assert learning_curves({}, STAMP, subtitle="s").axes[0].texts

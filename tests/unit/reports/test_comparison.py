@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
 from neuroattn.core.artefact import Artefact
+from neuroattn.core.tables import write_tsv
 from neuroattn.reports.blocks import Block, Details, Picture, Prose, Subheading, Table
 from neuroattn.reports.registry import ReportConfig
 from neuroattn.reports.sections import comparison, data
@@ -44,6 +48,43 @@ def test_every_model_stands_in_every_region(sources: Sources, compared: Artefact
         assert shown[row["roi"], row["model"]] == score(row["r"])
     assert " to " in table.rows[0][3]
     assert any(isinstance(block, Picture) for block in blocks)
+
+
+class WithCurve:
+    """An artefact with one file more."""
+
+    def __init__(self, artefact: Artefact, folder: Path) -> None:
+        self.artefact, self.folder_of_curve = artefact, folder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.artefact, name)
+
+    def has(self, name: str) -> bool:
+        return name == "curve.tsv" or self.artefact.has(name)
+
+    def path(self, name: str) -> Path:
+        return self.folder_of_curve / name if name == "curve.tsv" else self.artefact.path(name)
+
+
+def test_learning_curves_are_drawn_where_encoders_had_other_numbers_of_images(
+    sources: Sources, tmp_path: Path
+) -> None:
+    rows = [
+        {"roi": roi, "readout": name, "training_images": float(n), "sessions": said, "model": "m",
+         "r": 0.1 + n / 1000, "r_low": 0.1, "r_high": 0.5}
+        for roi in ("all targets", "V1", "V2")
+        for name in ("ridge", "attention")
+        for n, said in ((100, None), (150, "1"), (200, None))
+    ]  # fmt: skip
+    write_tsv(tmp_path / "curve.tsv", pd.DataFrame(rows))
+    made: Any = WithCurve(sources.parents["compare"], tmp_path)
+    blocks = comparison.models(replace(sources, parents={**sources.parents, "compare": made}))
+    at = [isinstance(b, Subheading) and "Learning" in b.text for b in blocks].index(True)
+    picture, shown = blocks[at + 1 : at + 3]
+    assert isinstance(picture, Picture)
+    assert "ridge 0.200 at 100 and 0.300 at 200" in picture.alt
+    assert isinstance(shown, Table)
+    assert len(shown.rows) == 6
 
 
 def test_every_pair_stands_in_every_region(sources: Sources, compared: Artefact) -> None:
@@ -92,6 +133,11 @@ def test_partitions_and_subjects_appear_where_they_were_asked_for(
     models = comparison.models(grouped)
     headings = [block.text for block in models if isinstance(block, Subheading)]
     assert headings == ["x", "y", "Subjects"]
+    pictures = [block.alt for block in models if isinstance(block, Picture)]
+    assert any("over subjects by region" in alt for alt in pictures)
+    assert sum("differences over subjects" in alt for alt in pictures) == 1
+    (every,) = (b for b in models if isinstance(b, Details) and "subject" in b.summary)
+    assert len(every.blocks) == 4  # a figure for each model
     last = tables(models)[-1]
     assert [column.title for column in last.columns][1:3] == ["x", "y"]
     assert {row[0] for row in last.rows} == {"plain", "stiff", "both", "ensemble"}

@@ -17,11 +17,11 @@ def plan(tmp_path: Path) -> Plan:
 
 
 def test_a_plan_of_an_empty_folder_misses_everything(plan: Plan) -> None:
-    assert len(plan.missing) == len(plan.files) == 111
+    assert len(plan.missing) == len(plan.files) == 127
     entries = [file.entry for file in plan.files]
     betas = [entry for entry in entries if entry.id == "betas_fsaverage"]
     assert str(total(betas)) == "39.3 GB"
-    assert str(total(entries)) == "78.9 GB (estimate) + 28 of unknown size"
+    assert str(total(entries)) == "78.9 GB (estimate) + 44 of unknown size"
 
 
 def test_files_that_are_there_are_counted(tmp_path: Path, plan: Plan) -> None:

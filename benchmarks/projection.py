@@ -1,0 +1,119 @@
+"""Projection onto a bank: `neuroattn.captioning.projection` against four targets at a time.
+
+The direct way (as BrainSCUBA was released) holds the whole bank as float32 and takes four targets
+at a time: cosines with all items, a softmax, their mean. For each four targets it reads the bank
+twice (8 b d bytes for b items of d numbers) and makes b numbers a target three times over; ours
+reads a tile of the bank once for some hundred targets and keeps their cosines in a cache.
+
+Both do 4 b d operations a target. The floor is those at the speed of a float32 matrix product
+of the size of a tile (measured beside it). Memory of ours is that of the running sums and of one
+tile, whatever the bank: two banks of different size show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.harness import Table, milliseconds, peak_mib, ratio, take_turns
+from neuroattn.captioning.projection import ITEMS, ROWS, project, unit_weights
+
+Array = np.ndarray[Any, Any]
+TEMPERATURE = 150.0
+_TILE = 4
+
+
+def run(tiny: bool) -> Table:
+    """Time both for the same targets, after checking that they agree."""
+    items, dim, targets, some, turns = (300, 16, 12, 8, 1) if tiny else (100_000, 512, 512, 32, 3)
+    bank, weights = _bank(items, dim), _weights(targets, dim)
+    few = torch.from_numpy(weights[:some])
+    norms = torch.from_numpy(bank).float().norm(dim=1)
+    unit = torch.from_numpy(bank).float() / norms[:, None]
+    wanted, found = direct(few, unit, norms).numpy(), project(weights[:some], _tiles(bank))
+    off = float(np.abs(wanted - found.embedding).max() / np.linalg.norm(wanted, axis=1).max())
+    if off > 1e-5:
+        raise RuntimeError(f"the two disagree by {off}")
+    left, right = torch.rand(ROWS, dim), torch.rand(dim, min(ITEMS, items))
+    seconds = take_turns(
+        {
+            "ours": lambda: project(weights, _tiles(bank)),
+            "direct": lambda: direct(few, unit, norms),
+            "floor": lambda: left @ right,
+        },
+        turns,
+    )
+    each = {
+        "ours": seconds["ours"] / targets,
+        "direct": seconds["direct"] / some,
+        "floor": seconds["floor"] * 2 * items / (ROWS * right.shape[1]),
+    }
+    names = {
+        "ours": "neuroattn, streamed", "direct": "four targets at a time, bank in memory",
+        "floor": "floor: two matrix products",
+    }  # fmt: skip
+    rows = [(names[k], milliseconds(s), ratio(s, each["ours"])) for k, s in each.items()]
+    small, large = (_peak(count, dim) for count in ((300, 600) if tiny else (50_000, 400_000)))
+    return Table(
+        title=f"Projection of {targets:,} targets onto {items:,} items of {dim} numbers",
+        columns=("contender", "median time a target", "relative to ours"),
+        rows=rows,
+        notes=(
+            f"Largest difference: {off:.1e} of an embedding's length; {turns} turns.",
+            f"Memory that 512 targets add: {small:.0f} MiB; eight times the bank: {large:.0f} MiB.",
+        ),
+    )
+
+
+def direct(
+    weights: torch.Tensor, unit: torch.Tensor, norms: torch.Tensor, tile: int = _TILE
+) -> torch.Tensor:
+    """Embeddings (targets, dim), with all items of the bank at once."""
+    parts = []
+    for start in range(0, len(weights), tile):
+        share = torch.softmax(TEMPERATURE * (weights[start : start + tile] @ unit.T), dim=1)
+        mean = share @ unit
+        length = (share @ norms)[:, None]
+        parts.append(mean / mean.norm(dim=1, keepdim=True) * length)
+    return torch.cat(parts)
+
+
+def _bank(items: int, dim: int) -> Array:
+    rng = np.random.default_rng(0)
+    cone = 2 * rng.standard_normal(dim)
+    made = np.empty((items, dim), np.float16)
+    for start in range(0, items, ITEMS):
+        part = made[start : start + ITEMS]
+        part[:] = cone + rng.standard_normal(part.shape)
+    return made
+
+
+def _weights(targets: int, dim: int) -> Array:
+    return unit_weights(np.random.default_rng(1).standard_normal((targets, dim)))
+
+
+def _tiles(bank: Array) -> Callable[[], Iterator[tuple[int, int, Array]]]:
+    def tiles() -> Iterator[tuple[int, int, Array]]:
+        for start in range(0, len(bank), ITEMS):
+            yield 0, start, bank[start : start + ITEMS]
+
+    return tiles
+
+
+def _peak(items: int, dim: int) -> float:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "bank.npy"
+        np.save(path, _bank(items, dim))
+        return peak_mib("benchmarks.projection:prepare", str(path), dim)
+
+
+def prepare(path: str, dim: int) -> Callable[[], object]:
+    """Projection of 512 targets onto the bank in a file, for `peak_mib`."""
+    bank, weights = np.load(path, mmap_mode="r"), _weights(512, dim)
+    project(weights[:2], lambda: iter([(0, 0, np.asarray(bank[:100]))]))
+    return lambda: project(weights, _tiles(bank))

@@ -1,0 +1,206 @@
+"""Stage ``imagery``: other trials through a decoder that never saw such, imagined ones above all.
+
+Zero-shot: the decoder, its standardisation aside, is as ``decode`` left it. Trials of an image are
+averaged, and each is compared with what could have been imagined, pictures or texts in the space
+that the decoder predicts. Whether brains and images belong together is tested by permuting the
+pairing; with a dozen images the number of trials matters as much as p, so it stands beside it.
+
+Payload: ``imagery.tsv`` (direction, statistic, value, chance, p, images, trials), ``imagery.h5``
+(``/similarity`` brains x gallery, ``/image`` ids, ``/gallery`` ids, ``/own`` columns, ``/null``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from neuroattn.core.errors import DataError
+from neuroattn.core.hdf5 import add_dataset
+from neuroattn.core.stage import StageContext, StageResult
+from neuroattn.data.prepared import Prepared
+from neuroattn.decoding.ablate_stage import gallery, load
+from neuroattn.decoding.ablation_schemas import Candidates, ImageryConfig, Standardise
+from neuroattn.decoding.decoder import Ids, Rows
+from neuroattn.decoding.load import Loaded, LoadedSide, read_space
+from neuroattn.features.store import FeatureStore
+from neuroattn.stats import retrieval
+from neuroattn.stats.retrieval import DIRECTIONS, Chance
+
+TOP = (1, 5)
+_KEYS = ("hemisphere", "vertex")
+
+
+def run(context: StageContext) -> StageResult:
+    """Decode every trial of the set and test the pairing.
+
+    Raises
+    ------
+    DataError : its targets are not those of the decoder, or its gallery is of another space.
+    """
+    options = context.section("imagery", ImageryConfig)
+    loaded = load(context)
+    prepared = Prepared(context.parents["imagery/prepare"])
+    side = _side_of(loaded, prepared)
+    number = list(loaded.sides).index(side)
+    predicted, image = decode(loaded, number, prepared, options)
+    averaged, ids = retrieval.average_repeats(predicted, image)
+    wanted, gallery_ids = _gallery(context, loaded, side, ids, options)
+    own = np.arange(len(ids))
+    centre = predicted.mean(0, dtype=np.float64), wanted[: len(ids)].mean(0, dtype=np.float64)
+    matrix = retrieval.cosine_similarity(averaged, wanted, centre)
+    tests = tests_of(matrix, own, draws=options.permutations, seed=context.seed)
+    table = pd.DataFrame(_rows(tests, matrix, len(predicted)))
+    context.out.table("imagery.tsv", table)
+    with context.out.hdf5("imagery.h5") as file:
+        for name, values in {
+            "similarity": matrix, "image": ids, "gallery": gallery_ids, "own": own,
+            "brain": averaged.astype(np.float32),
+            "trials": np.bincount(np.searchsorted(ids, image)),
+            "null": tests[DIRECTIONS[0], "margin"].null,
+        }.items():  # fmt: skip
+            add_dataset(file, name, np.asarray(values))
+    metrics = {
+        f"imagery.{direction}.{name}{suffix}": value
+        for (direction, name), test in tests.items()
+        for suffix, value in (("", test.observed), (".p", test.p))
+    }
+    metrics |= {"imagery.trials": float(len(predicted)), "imagery.images": float(len(ids))}
+    return StageResult(metrics=metrics, methods=_methods(prepared, predicted, ids, wanted, options))
+
+
+def tests_of(
+    matrix: NDArray[np.float32], own: Ids, *, draws: int, seed: int
+) -> dict[tuple[str, str], Chance]:
+    """Retrieval, and the mean similarity of pairs, beside random pairings.
+
+    ``margin`` is the mean similarity of a brain and its image less the mean of all; it reads
+    the matrix one way only, and stands under the first direction.
+    """
+    top = [k for k in TOP if k < matrix.shape[1]]
+    found = retrieval.permutation_tests([matrix], [own], top=top, draws=draws, seed=seed)
+    known = np.nan_to_num(matrix.astype(np.float64))
+    rng = np.random.default_rng(seed)
+    shuffles = rng.permuted(np.tile(own, (draws, 1)), axis=1)
+    rows = np.arange(len(own))
+    middle = float(known[:, own].mean())
+    null = known[rows, shuffles].mean(axis=1) - middle
+    observed = float(known[rows, own].mean()) - middle
+    p = (1 + int(np.sum(null >= observed - 1e-12))) / (1 + draws)
+    return found | {(DIRECTIONS[0], "margin"): Chance(observed, null, p)}
+
+
+def decode(
+    loaded: Loaded, number: int, prepared: Prepared, options: ImageryConfig
+) -> tuple[Rows, Ids]:
+    """Embeddings (trials, dim) of every trial, and its image."""
+    side = loaded.sides[number]
+    responses = prepared.responses(None, side.input.columns)
+    if not np.isfinite(responses).all():
+        raise DataError(
+            "responses of the trial set are not all finite", file=prepared.artefact.folder,
+            expected="a number for every trial and input of the decoder", found="NaN or infinity",
+            fix="decode without the targets that this trial set lacks",
+        )  # fmt: skip
+    if options.standardise is Standardise.own:
+        mean, sd = responses.mean(0, dtype=np.float64), responses.std(0, dtype=np.float64)
+        # What varies in a fit and not here says nothing here: it stands at its mean.
+        scaled = (responses - mean) / np.where(sd > 0, sd, 1.0)
+        standardised = np.asarray(scaled, dtype=np.float32)
+    else:
+        standardised = side.input.standardised(responses)
+    image = prepared.trials["image"].to_numpy(dtype=np.int64)
+    return loaded.embed(number, standardised), image
+
+
+def _side_of(loaded: Loaded, prepared: Prepared) -> LoadedSide:
+    """The subject whose trials these are, with the same targets in the same order."""
+    subject = str(prepared.subjects[0])
+    sides = [
+        side
+        for side in loaded.sides
+        if (side.unit.name or str(side.unit.data.subjects[0])) == subject
+    ]
+    if prepared.several or not sides:
+        known = [side.unit.name or str(side.unit.data.subjects[0]) for side in loaded.sides]
+        raise DataError(
+            "the decoder was not fitted to this subject", file=prepared.artefact.folder,
+            expected=f"one of {', '.join(known)}", found=", ".join(map(str, prepared.subjects)),
+            fix="choose dataset.subjects=[…] of imagery.trials among them",
+        )  # fmt: skip
+    mine, theirs = sides[0].unit.data.targets, prepared.targets
+    same = len(mine) == len(theirs) and all(
+        mine[key].astype(str).tolist() == theirs[key].astype(str).tolist() for key in _KEYS
+    )
+    if not same:
+        raise DataError(
+            "the trial set has other targets than the decoder", file=prepared.artefact.folder,
+            expected=f"{len(mine)} targets, at the same places", found=f"{len(theirs)} targets",
+            fix="give imagery.trials the same mask and space; it may differ in trials and betas",
+        )  # fmt: skip
+    return sides[0]
+
+
+def _gallery(
+    context: StageContext, loaded: Loaded, side: LoadedSide, ids: Ids, options: ImageryConfig
+) -> tuple[Rows, Ids]:
+    """Embeddings (gallery, dim), those of the trials' images first, and ids; -1 - id for others."""
+    store = FeatureStore(context.parents["imagery/features"])
+    absent = np.setdiff1d(ids, store.images)
+    if absent.size:
+        raise DataError(
+            "trials without the embedding of their image", file=store.artefact.folder,
+            expected=f"features of {len(ids)} images", found=f"none of {absent.size}",
+            fix="make the features from the trial set of imagery.trials",
+        )  # fmt: skip
+    space = read_space(loaded.artefact, loaded.config, [store, *loaded.space.stores[1:]])
+    wanted = _read(space, store, ids)
+    if wanted.shape[1] != loaded.space.dim:
+        raise DataError(
+            "the gallery is of another space than the decoder predicts",
+            file=store.artefact.folder, expected=f"{loaded.space.dim} numbers an image",
+            found=wanted.shape[1], fix="give imagery.gallery features of the same space",
+        )  # fmt: skip
+    if options.candidates is Candidates.imagined:
+        return wanted, ids
+    several = len(loaded.sides) > 1
+    name = side.unit.name or str(side.unit.data.subjects[0])
+    others, _ = gallery(loaded.artefact, name, several)
+    return np.vstack([wanted, others]), np.concatenate([ids, -1 - side.test])
+
+
+def _read(space: Any, store: FeatureStore, ids: Ids) -> Rows:
+    try:
+        found: Rows = space.read(ids)
+    except ValueError as error:
+        raise DataError(
+            "the gallery is of another space than the decoder predicts",
+            file=store.artefact.folder, expected=f"{space.dim} numbers an image", found=error,
+            fix="give imagery.gallery features of the same space",
+        ) from error  # fmt: skip
+    return found
+
+
+def _rows(
+    tests: dict[tuple[str, str], Chance], matrix: NDArray[np.float32], trials: int
+) -> list[dict[str, Any]]:
+    return [
+        {"direction": direction, "statistic": name, "value": test.observed,
+         "chance": float(test.null.mean()), "high": float(np.quantile(test.null, 0.95)),
+         "p": test.p, "images": len(matrix), "gallery": matrix.shape[1], "trials": trials}
+        for (direction, name), test in tests.items()
+    ]  # fmt: skip
+
+
+def _methods(
+    prepared: Prepared, predicted: Rows, ids: Ids, wanted: Rows, options: ImageryConfig
+) -> str:
+    note = str(prepared.description.get("description", ""))
+    return (
+        f"The decoder was tried on {len(predicted)} trials of {len(ids)} images of another set"
+        f" ({note}), which no part of it was fitted to; brains, averaged by image, were compared"
+        f" with {len(wanted)} embeddings, and the pairing was permuted {options.permutations}"
+        " times."
+    )

@@ -1,0 +1,156 @@
+"""Choices of the decoder group and the stage ``decode``.
+
+Imported by the command line at start-up, so it names code and never imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from neuroattn.core.errors import ConfigError, MissingDataError
+from neuroattn.core.registry import Entry, Registry
+from neuroattn.core.resources import user_path
+from neuroattn.core.stage import Stage
+from neuroattn.decoding.ablation_schemas import FURTHER_STAGES
+from neuroattn.decoding.decoder_schemas import (
+    DecoderConfig,
+    RidgeDecoderConfig,
+    TrainedDecoderConfig,
+)
+from neuroattn.decoding.eeg_schemas import EegProjectConfig, TsconvConfig
+from neuroattn.decoding.network_schemas import (
+    ParcelTransformerConfig,
+    RidgeMlpConfig,
+    SequenceGptConfig,
+)
+from neuroattn.decoding.prior_schemas import PRIORS
+
+__all__ = [  # keys stand in files of their own
+    "PRIORS",
+    "DecoderConfig",
+    "ParcelTransformerConfig",
+    "RidgeDecoderConfig",
+    "RidgeMlpConfig",
+    "SequenceGptConfig",
+    "TrainedDecoderConfig",
+]
+
+DECODERS = Registry(
+    "decoder",
+    {
+        "ridge": Entry(RidgeDecoderConfig, "neuroattn.decoding.ridge:RidgeDecoder"),
+        "ridge_mlp": Entry(RidgeMlpConfig, "neuroattn.decoding.ridge_mlp:RidgeMlpDecoder"),
+        "parcel_transformer": Entry(
+            ParcelTransformerConfig,
+            "neuroattn.decoding.parcel_transformer:ParcelTransformerDecoder",
+        ),
+        "eeg_project": Entry(EegProjectConfig, "neuroattn.decoding.eeg:EegProjectDecoder"),
+        "tsconv": Entry(TsconvConfig, "neuroattn.decoding.eeg:TsconvDecoder"),
+        "sequence_gpt": Entry(
+            SequenceGptConfig,
+            "neuroattn.decoding.sequence_gpt:SequenceGptDecoder",
+            leaves="neuroattn.decoding.registry:foundation_leaves",
+        ),
+    },
+)
+
+
+def leaves(config: Any) -> Mapping[str, Path]:
+    """Input files of ``decode`` by stable name: of the split, of the input, of the choices."""
+    from neuroattn.data.dataset import split_leaves  # brings numpy, which help need not wait for
+
+    return {
+        **split_leaves(config),
+        **atlas_leaves(config.decoder),
+        **DECODERS.leaves(config.decoder),
+        **PRIORS.leaves(config.prior),
+    }
+
+
+def atlas_leaves(config: DecoderConfig) -> Mapping[str, Path]:
+    """The atlas of the input, where one is given."""
+    atlas = getattr(getattr(config, "input", None), "atlas", None)
+    if atlas is None:
+        return {}
+    path = user_path(atlas)
+    if not path.is_file():
+        raise MissingDataError(
+            "the atlas is not there",
+            file=path,
+            expected="a .tsv (target, parcel) or a .npy (targets,)",
+            found="nothing",
+            fix="correct decoder.input.atlas; docs/decoding.md says how to write one",
+        )
+    return {f"atlas{path.suffix}": path}
+
+
+def foundation_leaves(config: SequenceGptConfig) -> Mapping[str, Path]:
+    """The files of a pre-trained encoder, where one is given."""
+    if config.foundation is None:
+        return {}
+    folder = user_path(config.foundation)
+    wanted = ("config.json", "model.safetensors")
+    absent = [name for name in wanted if not (folder / name).is_file()]
+    if absent:
+        raise MissingDataError(
+            "the pre-trained encoder is not there",
+            file=folder,
+            expected=" and ".join(wanted),
+            found="no " + " and no ".join(absent),
+            fix="put its files there, or leave decoder.foundation out to start from random weights",
+        )
+    return {f"foundation/{name}": folder / name for name in wanted}
+
+
+def further_targets(config: Any) -> Mapping[str, tuple[str, str]]:
+    """Features artefacts whose embeddings are targets beside those of ``backbone``."""
+    target = getattr(config.decoder, "target", None)
+    also = [] if target is None else target.also
+    return {f"target-{index}": ("features", reference) for index, reference in enumerate(also)}
+
+
+def _label(config: Any) -> str:
+    prior = config.prior.name
+    return str(config.decoder.name) + ("" if prior in ("", "none") else f"-{prior}")
+
+
+def check_prior(config: Any) -> None:
+    """Refuse a prior for a decoder that is not trained by gradients.
+
+    Raises
+    ------
+    ConfigError : the two do not go together.
+    """
+    if config.prior.name != "none" and not isinstance(config.decoder, TrainedDecoderConfig):
+        raise ConfigError(
+            f"decoder={config.decoder.name} has a closed form, so it cannot be asked for other"
+            " embeddings from epoch to epoch",
+            expected="prior=none",
+            found=f"prior={config.prior.name}",
+            fix="set prior=none, or choose a trained decoder, as decoder=ridge_mlp",
+        )
+
+
+STAGES = (
+    Stage(
+        name="decode",
+        version=1,
+        about="fit a decoder from responses to image embeddings, and retrieve the test images",
+        reads=(
+            "decoder",
+            "prior",
+            "dataset.split",
+            "dataset.responses",
+            "dataset.normalise",
+            "seed",
+        ),
+        parents=lambda _: ("prepare", "features"),
+        cites=further_targets,
+        leaves="neuroattn.decoding.registry:leaves",
+        run="neuroattn.decoding.stage:run",
+        label=_label,
+    ),
+    *FURTHER_STAGES,
+)

@@ -1,0 +1,1 @@
+"""One small adapter for each family of generators, all behind `neuroattn.generators.contract`."""

@@ -1,0 +1,165 @@
+"""The evaluation as a part of the stage: pictures, real ones beside them, and the tables.
+
+Payload: ``evaluation.tsv``, ``gains.tsv``, ``matrix.tsv``, ``referee.tsv``, ``evaluation.json``,
+and ``real/`` with ``real.tsv``: the test pictures that the guide puts highest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from neuroattn.core.seeding import generator
+from neuroattn.core.stage import StageContext
+from neuroattn.data.dataset import open_dataset
+from neuroattn.data.prepared import Prepared
+from neuroattn.data.registry import DatasetConfig
+from neuroattn.features.images import fit_picture
+from neuroattn.features.registry import Interpolation, Resize
+from neuroattn.synthesis.evaluate import (
+    Reference,
+    gain_table,
+    headline,
+    look,
+    matrix_table,
+    measure_table,
+    picture_table,
+    referee_table,
+)
+from neuroattn.synthesis.evaluation_schemas import EvaluationConfig
+from neuroattn.synthesis.jobs import png
+from neuroattn.synthesis.judged import Opinion
+from neuroattn.synthesis.retrieval import best_pictures
+from neuroattn.synthesis.views import Pictures, Views, open_views, preferred, small
+from neuroattn.synthesis.wishes import Wish
+
+EVALUATION, GAINS, MATRIX, REFEREE = "evaluation.tsv", "gains.tsv", "matrix.tsv", "referee.tsv"
+FACTS, REAL, SHOWN = "evaluation.json", "real.tsv", "real"
+_SIDE = 256  # of reference pictures; features see them at their network's own size
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Who looks: the encoder that guided, the one that judges (or None)."""
+
+    guide: Opinion
+    judge: Opinion | None
+
+    @property
+    def scorer(self) -> Opinion:
+        """The judge, or the guide where there is none."""
+        return self.judge or self.guide
+
+
+def assess(
+    context: StageContext,
+    config: EvaluationConfig,
+    wishes: Sequence[Wish],
+    panel: Panel,
+    *,
+    table: pd.DataFrame,
+    regions: pd.DataFrame,
+    device: str,
+) -> dict[str, float]:
+    """Evaluate what stands in the payload, write the tables, and return the headline.
+
+    Parameters
+    ----------
+    table, regions : ``images.tsv`` and ``regions.tsv``.
+    """
+    prepared = Prepared(context.parents["prepare"])
+    simulated = bool(prepared.description.get("simulated"))
+    source = panel.scorer.sources[0]
+    views = open_views(
+        config, source.encoder.backbone, source.artefact.label, device, simulated=simulated
+    )
+    files = list(dict.fromkeys(table["file"].dropna()))
+    reference = _reference(context, config.reference, panel, wishes, views)
+    seen = look(files, _read(context, files), views)
+    made = picture_table(table, wishes, seen, reference)
+    measures = measure_table(made, seen, reference, config.directions, config.draws)
+    gains = gain_table(made, config.draws)
+    context.out.table(EVALUATION, measures)
+    context.out.table(GAINS, gains)
+    context.out.table(MATRIX, matrix_table(made, regions, wishes, config.draws))
+    if seen.referee:
+        context.out.table(REFEREE, referee_table(files, seen))
+    _real(context, config.real, panel, wishes)
+    context.out.json(FACTS, _facts(config, wishes, views, reference))
+    return headline(measures, gains, {wish.text: wish.slug.lower() for wish in wishes})
+
+
+def _read(context: StageContext, files: Sequence[str]) -> Pictures:
+    """Pictures of the payload, which are all of one size."""
+    found = []
+    for file in files:
+        with Image.open(context.out.folder / file) as picture:
+            found.append(np.asarray(picture.convert("RGB")))
+    sides = {picture.shape[:2] for picture in found}
+    if len(sides) > 1:  # retrieved pictures may differ
+        found = [_square(picture) for picture in found]
+    return np.stack(found)
+
+
+def _square(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    fitted = fit_picture(picture, _SIDE, Resize.squash, Interpolation.bilinear)
+    return np.asarray(fitted, dtype=np.uint8)
+
+
+def _reference(
+    context: StageContext, count: int, panel: Panel, wishes: Sequence[Wish], views: Views
+) -> Reference | None:
+    """Training pictures of the guide, some of them, by all that the sets are held against."""
+    folds = panel.guide.sources[0].artefact.table("folds.tsv")
+    train = np.unique(folds.loc[folds["side"] == "train", "image"].to_numpy(dtype=np.int64))
+    if count == 0 or not len(train):
+        return None
+    rng = generator(context.seed, "synthesis", "reference")
+    chosen = np.sort(rng.permutation(train)[:count])
+    stimuli = open_dataset(context.section("dataset", DatasetConfig)).stimuli
+    pictures = np.stack([_square(stimuli.read(int(image))) for image in chosen])
+    said = panel.scorer(pictures)
+    values = {
+        wish.text: np.array([one["values"][wish.text] for one in said], dtype=np.float64)
+        for wish in wishes
+    }
+    return Reference(views.features(pictures), small(list(pictures)), values)
+
+
+def _real(context: StageContext, count: int, panel: Panel, wishes: Sequence[Wish]) -> None:
+    """The real pictures that the guide puts highest, for figures."""
+    rows: list[dict[str, Any]] = []
+    for number, wish in enumerate(wishes if count else ()):
+        best = list(best_pictures(context, panel.guide, number, count))
+        for rank, (image, picture) in enumerate(best, start=1):
+            name = f"{SHOWN}/{wish.slug}-{rank:02d}.png"
+            with context.out.file(name) as target:
+                target.write_bytes(png(picture))
+            row = {"file": name, "objective": wish.text, "rank": rank, "image": image}
+            for by, opinion in (("guide", panel.guide), ("judge", panel.judge)):
+                told = opinion(picture[None])[0]["values"][wish.text] if opinion else np.nan
+                row[f"{by}_activation"] = told
+            rows.append(row)
+    names = ("file", "objective", "rank", "image", "guide_activation", "judge_activation")
+    context.out.table(REAL, pd.DataFrame(rows, columns=list(names)))
+
+
+def _facts(
+    config: EvaluationConfig, wishes: Sequence[Wish], views: Views, reference: Reference | None
+) -> Mapping[str, Any]:
+    return {
+        "features": views.named,
+        "referee": views.referee is not None,
+        "space": views.space is not None,
+        "absent": dict(views.absent),
+        "reference": 0 if reference is None else len(reference.features),
+        "directions": config.directions,
+        "draws": config.draws,
+        "preferred": {wish.text: preferred(wish) for wish in wishes},
+    }

@@ -1,0 +1,329 @@
+"""Choices of the group ``guidance``, the section ``synthesis`` and the stage ``synthesize``.
+
+Imported by the command line at start-up, so it names code and never imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from neuroattn.core.config import Choice, Section, execution, science, section
+from neuroattn.core.errors import ConfigError, MissingDataError
+from neuroattn.core.registry import Entry, Registry
+from neuroattn.core.resources import user_path
+from neuroattn.core.stage import Stage
+from neuroattn.generators.registry import GENERATORS
+from neuroattn.synthesis.evaluation_schemas import EvaluationConfig, evaluation_leaves
+
+JUDGE, GUIDE, SHARD = "judge", "guide", "shard"  # how cited artefacts are called
+
+
+class Gradient(Enum):
+    """How large a gradient is before the scale."""
+
+    raw = "raw"  # as it comes: units of the response over units of the latent
+    unit = "unit"  # a root mean square of 1 for each picture: a scale carries over
+
+
+class Decoder(Enum):
+    """Through which decoder gradients flow."""
+
+    full = "full"
+    cheap = "cheap"  # the tiny one where the generator has one; pictures take the full one
+
+
+def _count(doc: str, default: int, least: int = 1) -> Any:
+    return science(default, doc, check=lambda n: n >= least, must=f"be {least} or more")
+
+
+def _share(doc: str, default: float) -> Any:
+    return science(default, doc, check=lambda x: 0 <= x <= 1, must="be from 0 to 1")
+
+
+def _positive(doc: str, default: float) -> Any:
+    return science(default, doc, check=lambda x: x > 0, must="be above 0")
+
+
+@dataclass(kw_only=True)
+class GuidanceConfig(Choice):
+    """What all methods have in common: nothing but a name."""
+
+
+@dataclass(kw_only=True)
+class DenoisedConfig(GuidanceConfig):
+    """Keys of methods that draw pictures with the generator."""
+
+    steps: int = _count("Denoising steps.", 50)
+    sampler: str | None = science(
+        None, "ddim, dpm, euler, lms, flow or lcm, as the generator allows; null: its own solver."
+    )
+
+
+@dataclass(kw_only=True)
+class UnguidedConfig(DenoisedConfig):
+    """The generator alone: what pictures look like when nobody asks for anything."""
+
+    name: str = science("none", "The choice's name in its registry.")
+
+
+@dataclass(kw_only=True)
+class SteeredConfig(DenoisedConfig):
+    """Keys of methods that add a gradient to the prediction at each step."""
+
+    scale: float = science(
+        130.0,
+        "Weight of the gradient; 0 is no guidance. It carries over neither to another encoder nor"
+        " to other units of the responses, unless the gradient is unit.",
+        check=lambda x: x >= 0,
+        must="be 0 or more",
+    )
+    gradient: Gradient = science(Gradient.raw, "raw, or unit: the same size for every picture.")
+    decoder: Decoder = science(Decoder.full, "full, or cheap: the tiny decoder in the guidance.")
+
+
+@dataclass(kw_only=True)
+class BrainDiveConfig(SteeredConfig):
+    """BrainDiVE as published (Luo et al. 2023): blended estimate, a pass of its own for it."""
+
+    name: str = science("braindive", "The choice's name in its registry.")
+    sampler: str | None = science("dpm", "The solver; published: DPM-Solver++.")
+    attention: float = science(
+        0.75,
+        "Scale of self-attention guidance (Hong et al. 2023); 0 leaves it out.",
+        check=lambda x: x >= 0,
+        must="be 0 or more",
+    )
+
+
+@dataclass(kw_only=True)
+class X0Config(SteeredConfig):
+    """The gradient at the one-step estimate of the clean picture, through the network."""
+
+    name: str = science("x0", "The choice's name in its registry.")
+
+
+@dataclass(kw_only=True)
+class WindowedConfig(SteeredConfig):
+    """As x0, in a part of the trajectory and at every k-th step of it."""
+
+    name: str = science("windowed", "The choice's name in its registry.")
+    steps: int = _count("Denoising steps.", 20)
+    decoder: Decoder = science(Decoder.cheap, "cheap: the tiny decoder in the guidance; or full.")
+    start: float = _share("Share of the steps that pass before guidance begins.", 0.4)
+    stop: float = _share("Share of the steps after which it ends.", 1.0)
+    every: int = _count("Guide every so many steps, with as many times the scale.", 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.start >= self.stop:
+            raise ConfigError(
+                "the window of guidance is empty",
+                expected="guidance.start below guidance.stop",
+                found=f"{self.start} and {self.stop}",
+                fix="set guidance.start=0.4 guidance.stop=1",
+            )
+
+
+@dataclass(kw_only=True)
+class FlowConfig(SteeredConfig):
+    """As x0, for flow matching: the weight at the first steps, where it diverges, is capped."""
+
+    name: str = science("flow", "The choice's name in its registry.")
+    steps: int = _count("Denoising steps.", 28)
+    cap: float = _positive(
+        "Largest ratio of noise to signal that weighs a gradient; it is infinite at the start.", 5.0
+    )
+
+
+@dataclass(kw_only=True)
+class NoiseOptimisationConfig(DenoisedConfig):
+    """The start noise of a few-step generator, optimised (ReNO, Eyring et al. 2024)."""
+
+    name: str = science("noise_optimisation", "The choice's name in its registry.")
+    steps: int = _count("Denoising steps, all of them in the gradient.", 1)
+    iterations: int = _count("Steps of gradient ascent on the noise.", 50)
+    scale: float = science(
+        1.0, "Weight of the objective beside the noise's own likelihood.",
+        check=lambda x: x >= 0, must="be 0 or more",
+    )  # fmt: skip
+    lr: float = _positive("Learning rate of the ascent, with Nesterov momentum.", 5.0)
+    momentum: float = science(
+        0.9, "Momentum of the ascent.", check=lambda x: 0 < x < 1, must="be above 0 and below 1"
+    )
+    clip: float = _positive("Largest norm of the gradient of a picture's noise.", 0.1)
+    likelihood: float = science(
+        0.01, "Weight of the noise's negative log likelihood by its norm.",
+        check=lambda x: x >= 0, must="be 0 or more",
+    )  # fmt: skip
+    decoder: Decoder = science(Decoder.full, "full, or cheap: the tiny decoder in the ascent.")
+
+
+@dataclass(kw_only=True)
+class BestOfNConfig(DenoisedConfig):
+    """Unguided pictures, the best of several by the guide: what selection alone can do."""
+
+    name: str = science("best_of_n", "The choice's name in its registry.")
+    draws: int = _count("Pictures drawn for each one that is kept.", 4)
+
+
+@dataclass(kw_only=True)
+class RetrievalConfig(GuidanceConfig):
+    """The test pictures of the dataset that the guide puts highest: what no generator is for."""
+
+    name: str = science("retrieval", "The choice's name in its registry.")
+
+
+def _method(schema: type, name: str) -> Entry:
+    return Entry(schema, f"neuroattn.synthesis.{name}")
+
+
+GUIDANCE = Registry(
+    "guidance",
+    {
+        "none": _method(UnguidedConfig, "steering:Unguided"),
+        "braindive": _method(BrainDiveConfig, "steering:BrainDive"),
+        "x0": _method(X0Config, "steering:X0"),
+        "windowed": _method(WindowedConfig, "steering:Windowed"),
+        "flow": _method(FlowConfig, "steering:Flow"),
+        "noise_optimisation": _method(
+            NoiseOptimisationConfig, "noise_optimisation:NoiseOptimisation"
+        ),
+        "best_of_n": _method(BestOfNConfig, "selection:BestOfN"),
+        "retrieval": _method(RetrievalConfig, "selection:Retrieval"),
+    },
+)
+
+
+@dataclass(kw_only=True)
+class SynthesisConfig(Section):
+    """For what pictures are made, and how many."""
+
+    objectives: list[str] = science(
+        [],
+        "What is raised, a picture set each: a region (FFA-1, lh.FFA-1), target:12, parcel:NAME,"
+        " cluster:1/3@FFA-1, direction:NAME; with - before it lowered, A - B, A and not B.",
+        check=lambda names: len(set(names)) == len(names),
+        must="name each objective once",
+    )
+    images: int = _count("Pictures for each objective.", 20)
+    first_seed: int = _count("Seed of the first picture; the others follow it.", 0, 0)
+    chunk: int = _count(
+        "Pictures that are computed together; another chunk gives other pictures, because guidance"
+        " amplifies the rounding of batched arithmetic. Lower it if memory runs out.",
+        8,
+    )
+    unguided: bool = science(
+        True, "Draw the unguided pictures of the same seeds as well (method none)."
+    )
+    text: str | None = science(None, "What the generator is told; null is nothing, as published.")
+    text_guidance: float = science(
+        1.0, "Classifier-free guidance by that text; 1 is none.",
+        check=lambda x: x >= 0, must="be 0 or more",
+    )  # fmt: skip
+    select: float = science(
+        0.2, "Share of the pictures that is marked as selected, the highest by the guide.",
+        check=lambda x: 0 < x <= 1, must="be above 0 and at most 1",
+    )  # fmt: skip
+    fold: int | None = science(
+        None, "The fold whose model guides; null averages all folds.",
+        check=lambda fold: fold is None or fold >= 0, must="be 0 or more, or null",
+    )  # fmt: skip
+    guides: dict[str, str] = execution(
+        {},
+        "Further encoders whose objectives are averaged with the first one's: name -> a folder, a"
+        " label, a fingerprint, or overrides of this run's own keys.",
+    )
+    judge: str | None = execution(
+        None,
+        "Another encoder that scores the pictures and never guides: a folder, a label, a"
+        " fingerprint, or overrides, as in 'backbone=efficientnet_lite2'.",
+    )
+    judge_fold: int | None = science(
+        None, "The fold whose model judges; null averages all folds.",
+        check=lambda fold: fold is None or fold >= 0, must="be 0 or more, or null",
+    )  # fmt: skip
+    directions: dict[str, str] = execution(
+        {},
+        "Name -> FILE.npy with a weight for each target, for objectives such as direction:NAME;"
+        " digests of the files enter the fingerprint.",
+    )
+    evaluation: EvaluationConfig = section(EvaluationConfig, "What else looks at the pictures.")
+    shards: int = _count("Jobs among which the chunks are divided.", 1)
+    shard: int | None = science(
+        None,
+        "The share that this job draws, from 0; null with several shards puts them together.",
+        check=lambda shard: shard is None or shard >= 0,
+        must="be 0 or more, or null",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.shard is not None and self.shard >= self.shards:
+            raise ConfigError(
+                "there is no such shard",
+                expected=f"synthesis.shard from 0 to {self.shards - 1}",
+                found=self.shard,
+                fix=f"set synthesis.shards={self.shard + 1} or more",
+            )
+
+
+def merges(synthesis: SynthesisConfig) -> bool:
+    """Whether a run puts the pictures of other jobs together, and draws none."""
+    return synthesis.shards > 1 and synthesis.shard is None
+
+
+def _cites(config: Any) -> Mapping[str, tuple[str, str]]:
+    wanted = config.synthesis
+    cited = {f"{GUIDE}/{name}": ("encode", which) for name, which in wanted.guides.items()}
+    if wanted.judge:
+        cited[JUDGE] = ("encode", wanted.judge)
+    if merges(wanted):
+        jobs = range(wanted.shards)
+        cited |= {f"{SHARD}/{job}": ("synthesize", f"synthesis.shard={job}") for job in jobs}
+    return cited
+
+
+def leaves(config: Any) -> Mapping[str, Path]:
+    """Input files of ``synthesize``, from the root config: the generator's, and directions.
+
+    Raises
+    ------
+    ConfigError, MissingDataError : there is no generator, or no such direction.
+    """
+    drawn = isinstance(config.guidance, DenoisedConfig)
+    files = dict(GENERATORS.leaves(config.generator)) if drawn else {}
+    for name, path in config.synthesis.directions.items():
+        if not user_path(path).is_file():
+            raise MissingDataError(
+                f"the direction {name} is not there", file=path, expected="FILE.npy",
+                fix=f"correct synthesis.directions.{name}",
+            )  # fmt: skip
+        files[f"direction/{name}"] = user_path(path)
+    if config.synthesis.evaluation.run and config.synthesis.shard is None:
+        files |= evaluation_leaves(config.synthesis.evaluation)
+    return files
+
+
+def _label(config: Any) -> str:
+    shard = config.synthesis.shard
+    part = "" if shard is None else f"-{shard}of{config.synthesis.shards}"
+    return f"{config.guidance.name}-{config.encoder.name}{part}"
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        name="synthesize",
+        version=1,
+        about="draw pictures that a fitted encoder predicts to drive a region, and judge them",
+        reads=("synthesis", "guidance", "generator"),
+        parents=lambda _config: ("prepare", "encode"),
+        cites=_cites,
+        leaves="neuroattn.synthesis.registry:leaves",
+        run="neuroattn.synthesis.stage:run",
+        label=_label,
+    ),
+)

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from neuroattn.captioning.bank import Bank
+from neuroattn.captioning.captioners import Setting
+from neuroattn.captioning.concepts import Concept
+from neuroattn.captioning.keywords import Keywords, phrase
+from neuroattn.captioning.nearest import Nearest, consensus, likeness
+from neuroattn.captioning.prefix_lm import PrefixLm
+from neuroattn.captioning.registry import (
+    KeywordsConfig,
+    NearestConfig,
+    PrefixLmConfig,
+    VlmConfig,
+)
+from neuroattn.captioning.vlm import Vlm
+from neuroattn.core.errors import ConfigError, DataError, MissingDataError
+from tests.unit.captioning.cone import DIM, NOUNS, a_bank, cone, split_pairs
+from tests.unit.captioning.speaker import untrained
+
+TEXTS = ["A cat on a mat.", "A cat on a mat in the sun.", "A bus.", "A cat."]
+
+
+@pytest.fixture(scope="module")
+def bank() -> Bank:
+    rng = np.random.default_rng(0)
+    made, _ = a_bank(cone(), 60, split_pairs(rng)[0], rng)
+    return made
+
+
+def _concept(bank: Bank, noun: str, embedding: bool = True) -> Concept:
+    places = np.array([n for n, texts in enumerate(bank.captions) if noun in texts[0]])
+    vector = cone().things[NOUNS.index(noun)].astype(np.float32) if embedding else None
+    return Concept(0, 0, 1.0, places, vector)
+
+
+# nearest, keywords
+
+
+def test_the_consensus_is_the_text_that_others_agree_with() -> None:
+    told = consensus(TEXTS, likeness(TEXTS, None), np.arange(4))
+    assert told.text == "A cat on a mat."
+    assert 0.3 < told.sure < 0.9
+    alone = consensus(["A bus."], np.ones((1, 1)), np.array([0]))
+    assert (alone.text, alone.sure) == ("A bus.", 1.0)
+    own = consensus(TEXTS, likeness(TEXTS, None), np.array([0, 0, 1, 2]))
+    assert own.text == "A cat.", "captions of one picture do not vouch for each other"
+
+
+def test_nearest_and_keywords_speak_of_what_the_pictures_share(bank: Bank) -> None:
+    concept = _concept(bank, "cat", embedding=False)
+    for text in (None, cone()):
+        setting = Setting(bank, text, cone().things[[0]].astype(np.float32))
+        assert "cat" in Nearest(NearestConfig(), setting).caption([concept])[0].text
+        told = Keywords(KeywordsConfig(keywords=1), setting).caption([concept])[0]
+        assert told.text == "A picture of a cat."
+
+
+def test_without_captions_there_is_a_remedy(bank: Bank) -> None:
+    mute = replace(bank, captions=[[] for _ in bank.captions])
+    with pytest.raises(MissingDataError, match="captions of the bank"):
+        Nearest(NearestConfig(), Setting(mute)).caption([_concept(bank, "cat")])
+
+
+def test_a_phrase() -> None:
+    assert phrase(["owl"]) == "an owl"
+    assert phrase(["cat", "stairs", "owl"]) == "a cat, stairs and an owl"
+
+
+# prefix_lm: ClipCap's form
+
+
+@pytest.fixture(scope="module")
+def clipcap(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clipcap")
+    captioner = untrained(DIM, ["a cat and a bus ."], seed=1)
+    language = captioner.network.language
+    state = {f"gpt.{name}": value for name, value in language.state_dict().items()}
+    state |= {
+        f"clip_project.model.{name}": v for name, v in captioner.network.prefix.state_dict().items()
+    }
+    state["gpt.transformer.h.0.attn.bias"] = torch.ones(1, 1, 64, 64)
+    state["gpt.transformer.h.0.attn.masked_bias"] = torch.tensor(-1e4)
+    state.pop("gpt.lm_head.weight")  # it is the embedding of words again
+    save_file({name: value.contiguous().clone() for name, value in state.items()},
+              folder / "weights.safetensors")  # fmt: skip
+    language.config.save_pretrained(folder / "language")
+    captioner.words.tokeniser().save_pretrained(folder / "language")
+    return folder
+
+
+def _broken(clipcap: Path, folder: Path, **changed: torch.Tensor | None) -> Path:
+    import shutil
+
+    shutil.copytree(clipcap, folder)
+    state = load_file(folder / "weights.safetensors")
+    for name, value in changed.items():
+        if value is None:
+            del state[name]
+        else:
+            state[name] = value
+    save_file(state, folder / "weights.safetensors")
+    return folder
+
+
+def test_clipcap_s_weights_load_with_the_masks_of_older_versions(
+    clipcap: Path, bank: Bank, tmp_path: Path
+) -> None:
+    config = PrefixLmConfig(model=str(clipcap), length=6, beams=2, stop="")
+    made = PrefixLm(config, Setting(bank))
+    (told,) = made.caption([_concept(bank, "cat")])
+    assert 0 <= told.sure <= 1
+    stored = load_file(clipcap / "weights.safetensors")
+    language = made.speaker.language.state_dict()
+    name = "transformer.h.0.attn.c_attn.weight"
+    assert torch.equal(language[name], stored[f"gpt.{name}"])
+    torch.save(stored, tmp_path / "weights.pt")
+    (tmp_path / "language").symlink_to(clipcap / "language")
+    (again,) = PrefixLm(replace(config, model=str(tmp_path)), Setting(bank)).caption(
+        [_concept(bank, "cat")]
+    )
+    assert again == told
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["gpt.transformer.h.0.attn.c_attn.bias", "gpt.transformer.ln_f.weight",
+     "clip_project.model.2.weight"],
+)  # fmt: skip
+def test_a_captioner_that_lacks_a_weight_is_refused(
+    clipcap: Path, bank: Bank, tmp_path: Path, name: str
+) -> None:
+    folder = _broken(clipcap, tmp_path / "model", **{name: None})
+    with pytest.raises(DataError, match="not complete"):
+        PrefixLm(PrefixLmConfig(model=str(folder)), Setting(bank))
+
+
+def test_a_weight_that_nobody_knows_and_embeddings_of_another_space_are_refused(
+    clipcap: Path, bank: Bank, tmp_path: Path
+) -> None:
+    folder = _broken(clipcap, tmp_path / "model", **{"gpt.another.weight": torch.ones(2)})
+    with pytest.raises(DataError, match=r"another\.weight"):
+        PrefixLm(PrefixLmConfig(model=str(folder)), Setting(bank))
+    made = PrefixLm(PrefixLmConfig(model=str(clipcap)), Setting(bank))
+    with pytest.raises(DataError, match="another space"):
+        made.caption([Concept(0, 0, 1.0, np.arange(2), np.ones(DIM + 1, np.float32))])
+    with pytest.raises(ConfigError, match="backbone=space"):
+        made.caption([_concept(bank, "cat", embedding=False)])
+
+
+# vlm
+
+
+@pytest.fixture(scope="module")
+def vlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from transformers import (
+        BlipConfig,
+        BlipForConditionalGeneration,
+        BlipImageProcessor,
+        BlipProcessor,
+    )
+
+    folder = tmp_path_factory.mktemp("vlm")
+    tokeniser = untrained(DIM, ["describe the picture in one sentence . a cat and a bus"]).words
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+             "num_attention_heads": 2}  # fmt: skip
+    shape = BlipConfig(
+        text_config={**small, "vocab_size": len(tokeniser), "encoder_hidden_size": 16,
+                     "bos_token_id": 1, "sep_token_id": 2, "eos_token_id": 2, "pad_token_id": 0,
+                     "projection_dim": 8},
+        vision_config={**small, "image_size": 16, "patch_size": 8}, projection_dim=8,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BlipForConditionalGeneration(shape).save_pretrained(folder)
+    pictures = BlipImageProcessor(size={"height": 16, "width": 16})
+    BlipProcessor(pictures, tokeniser.tokeniser()).save_pretrained(folder)
+    return folder
+
+
+def test_any_image_text_model_describes_top_pictures_once_each(vlm: Path, bank: Bank) -> None:
+    seen: list[int] = []
+
+    def picture(place: int) -> np.ndarray:
+        seen.append(place)
+        return np.full((20, 30, 3), place % 256, np.uint8)
+
+    config = VlmConfig(model=str(vlm), prompt="a", length=4, pictures=3)
+    made = Vlm(config, Setting(bank, picture=picture))
+    one = made.caption([Concept(0, 0, 1.0, np.array([4, 7, 9, 11]))])
+    both = made.caption(
+        [Concept(0, 0, 1.0, np.array([4, 7, 9])), Concept(1, 0, 1.0, np.array([7]))]
+    )
+    assert seen == [4, 7, 9]
+    assert both[0] == one[0]
+    assert both[1].sure == 1.0
+
+
+def test_a_vlm_that_is_not_named_or_not_whole_is_refused(bank: Bank, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"captioner\.model"):
+        Vlm(VlmConfig(), Setting(bank))
+    with pytest.raises(DataError, match="no whole"):
+        Vlm(VlmConfig(model=str(tmp_path)), Setting(bank))

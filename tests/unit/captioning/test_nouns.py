@@ -1,0 +1,68 @@
+"""Nouns and their classes without a model."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from neuroattn.captioning.lexicon import CLASSES, OTHER, PEOPLE, lexicon, singular
+from neuroattn.captioning.nouns import kind_of, nouns_of, spacy_nouns
+from neuroattn.core.errors import MissingDataError
+from neuroattn.data.simulate.scene import PLACES
+from neuroattn.generators.caption_scores import nouns
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("Two men riding horses on a beach.", "man horse beach"),
+        ("A cup of coffee next to a hot dog.", "cup of coffee|hot dog"),
+        ("An orange cat holds an orange.", "cat|orange"),
+        ("A group of people standing together.", "group people"),
+        ('A sign with the word "dog".', "sign word"),
+        ("A shiny gizmo on the counter.", "gizmo counter"),
+        ("A woman sitting at a table.", "woman table"),
+        ("The top of the picture.", ""),
+        ("Several children with knives and teddy bears.", "child|knife|teddy bear"),
+        ("A dog and the dog.", "dog"),
+        ("", ""),
+    ],
+)
+def test_nouns_of_captions(caption: str, expected: str) -> None:
+    wanted = expected.split("|") if "|" in expected else expected.split()
+    assert [noun.word for noun in nouns_of(caption)] == wanted
+
+
+def test_every_noun_of_the_simulator_is_found_with_its_class() -> None:
+    same = {"animal", "food", "vehicle", "word", "face"}
+    for noun, category in nouns().items():
+        known = singular(noun)
+        found = nouns_of(f"A small green {noun} at the top, in a city.")
+        assert [one.word for one in found] == [known, "city"], noun
+        assert kind_of(known) == category if category in same else kind_of(known) in PEOPLE
+    assert {kind_of(place) for place in PLACES} == {"place"}
+
+
+def test_classes_are_one_for_each_noun() -> None:
+    assert set(lexicon().values()) == set(CLASSES) - {OTHER}
+    assert all(re.fullmatch(r"[a-z][a-z -]*", noun) for noun in lexicon())
+    assert kind_of("gizmo") == OTHER
+    assert kind_of("mountain bike") == "vehicle"  # its last word decides
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("boxes", "box"), ("puppies", "puppy"), ("buses", "bus"), ("women", "woman"),
+        ("gizmos", "gizmo"), ("glass", "glass"), ("fries", "fries"),
+        ("blorfies", "blorfy"), ("cactus", "cactus"),
+    ],
+)  # fmt: skip
+def test_singular(word: str, expected: str) -> None:
+    assert singular(word) == expected
+
+
+def test_spacy_that_is_not_there_is_named_with_the_remedy() -> None:
+    with pytest.raises(MissingDataError, match="spaCy"):
+        spacy_nouns("no_such_pipeline")

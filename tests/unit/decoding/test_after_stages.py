@@ -1,0 +1,106 @@
+"""The stages ``ablate`` and ``imagery`` on the tiny chain: they use the decoder as it was left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neuroattn.core.artefact import Artefact
+from neuroattn.core.errors import ConfigError, DataError
+from neuroattn.decoding.ablation import DROP, KEEP
+from neuroattn.decoding.load import Loaded, load_decoder
+from neuroattn.decoding.partial import MaskedPasses, PartialProducts
+from neuroattn.features.store import FeatureStore
+from neuroattn.pipeline.build import run_stage
+from neuroattn.pipeline.plan import find
+from neuroattn.stats.retrieval import DIRECTIONS
+from tests.chain import build, config
+
+
+@pytest.fixture(scope="module")
+def ablated(tiny_data: Path, all_root: Path) -> Artefact:
+    return build("ablate", tiny_data, all_root)
+
+
+@pytest.fixture(scope="module")
+def loaded(ablated: Artefact, all_root: Path) -> Loaded:
+    parent = {
+        name: find(ablated.inputs[name]["label"], all_root, stage=name)
+        for name in ("prepare", "features", "decode")
+    }
+    return load_decoder(parent["decode"], parent["prepare"], [FeatureStore(parent["features"])])
+
+
+def test_a_loaded_decoder_predicts_what_was_kept(loaded: Loaded) -> None:
+    predicted = loaded.embed(0, loaded.sides[0].tested())
+    with loaded.artefact.hdf5("retrieval.h5") as file:
+        np.testing.assert_allclose(predicted, file["test/brain"][:], atol=1e-5)
+        np.testing.assert_array_equal(file["test/image_id"][:], loaded.sides[0].test)
+
+
+def test_its_partial_products_are_its_masked_passes(loaded: Loaded) -> None:
+    inputs = loaded.sides[0].tested()
+    split = loaded.model.split(0)
+    assert split is not None
+    partial = PartialProducts(split, inputs, loaded.space.normalised)
+    masked = MaskedPasses(lambda x: loaded.embed(0, x), inputs)
+    for columns in (np.array([0, 3]), np.arange(5)):
+        for one, other in zip(partial.both(columns), masked.both(columns), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_inputs_are_standardised_by_training_trials(loaded: Loaded) -> None:
+    side = loaded.sides[0]
+    raw = side.view.image_responses(side.test, columns=side.input.columns)
+    np.testing.assert_allclose(side.tested(), (raw - side.input.mean) / side.input.sd, rtol=1e-5)
+    training = side.view.image_responses(side.train, columns=side.input.columns)
+    np.testing.assert_allclose(side.input.mean, training.mean(0), rtol=1e-4)
+
+
+def test_every_network_is_left_out_and_kept(ablated: Artefact, loaded: Loaded) -> None:
+    table = ablated.table("ablation.tsv")
+    assert set(table["mode"]) == {DROP, KEEP}
+    whole = table[table["measure"] == DIRECTIONS[0]]["intact"].unique()
+    assert len(whole) == 1
+    kept = loaded.artefact.table("retrieval.tsv")
+    centred = kept[kept["direction"] == DIRECTIONS[0]].query("centring == 'centred' and k == 1")
+    assert whole[0] == pytest.approx(centred["accuracy"].iloc[0])
+    maps = ablated.table("contributions.tsv")
+    assert np.isfinite(maps["contribution"]).all()
+    assert list(maps["target"]) == list(ablated.table("targets.tsv")["target"])
+    assert ablated.has("networks.tsv")
+
+
+def test_other_trials_are_decoded_and_counted(tiny_data: Path, all_root: Path) -> None:
+    artefact = build("imagery", tiny_data, all_root)
+    table = artefact.table("imagery.tsv")
+    trials = len(find(artefact.inputs["prepare"]["label"], all_root).table("trials.tsv"))
+    assert set(table["trials"]) == {trials}
+    assert (table["p"] >= 1 / 51).all()
+    with artefact.hdf5("imagery.h5") as file:
+        assert file["similarity"].shape[0] == len(file["image"])
+        assert int(file["trials"][:].sum()) == trials
+        assert (file["gallery"][:][file["own"][:]] == file["image"][:]).all()
+
+
+def test_test_images_can_stand_in_the_gallery(tiny_data: Path, all_root: Path) -> None:
+    made = config("imagery", tiny_data, all_root)
+    made.imagery.candidates = type(made.imagery.candidates).imagined_and_test
+    artefact = run_stage("imagery", made)
+    with artefact.hdf5("imagery.h5") as file:
+        assert file["similarity"].shape[1] > file["similarity"].shape[0]
+        assert (file["gallery"][:] < 0).sum() == 12
+
+
+def test_what_is_missing_is_said(tiny_data: Path, all_root: Path) -> None:
+    made = config("imagery", tiny_data, all_root)
+    made.imagery.trials = None
+    with pytest.raises(ConfigError, match="which trials"):
+        run_stage("imagery", made)
+    made = config("imagery", tiny_data, all_root)
+    made.imagery.trials = "dataset.normalise=none"
+    made.imagery.gallery = "backbone.layers=[blocks.7]"
+    with pytest.raises((DataError, ConfigError), match=r"layer|space"):
+        run_stage("imagery", made)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from neuroattn.core.errors import ConfigError
+from neuroattn.generators import prediction as trained
+from neuroattn.generators.contract import Level
+from neuroattn.generators.parameters import KNOWN, clean_of, epsilon_of, steered
+
+KEPT = 0.3
+LEVELS = {
+    "preserving": Level(1, torch.tensor(500), math.sqrt(KEPT), math.sqrt(1 - KEPT)),
+    "exploding": Level(1, torch.tensor(500.0), 1.0, math.sqrt((1 - KEPT) / KEPT)),
+    "flow": Level(1, torch.tensor(600.0), 0.4, 0.6),
+}
+
+
+def _made() -> tuple[torch.Tensor, torch.Tensor]:
+    stream = torch.Generator().manual_seed(0)
+    clean, epsilon = torch.randn(2, 5, dtype=torch.float64, generator=stream)
+    return clean, epsilon
+
+
+def _truth(prediction: str, clean: torch.Tensor, epsilon: torch.Tensor) -> torch.Tensor:
+    if prediction == "flow":
+        return epsilon - clean
+    return trained.target(prediction, clean, epsilon, torch.tensor(KEPT, dtype=torch.float64))
+
+
+CASES = [
+    (prediction, form)
+    for prediction in KNOWN
+    for form in (["flow"] if prediction == "flow" else ["preserving", "exploding"])
+]
+
+
+@pytest.mark.parametrize(("prediction", "form"), CASES)
+def test_a_true_prediction_gives_back_clean_latent_and_noise(prediction: str, form: str) -> None:
+    (clean, epsilon), level = _made(), LEVELS[form]
+    noisy = level.signal * clean + level.noise * epsilon
+    said = _truth(prediction, clean, epsilon)
+    assert torch.allclose(clean_of(prediction, said, noisy, level), clean)
+    assert torch.allclose(epsilon_of(prediction, said, noisy, level), epsilon)
+
+
+@pytest.mark.parametrize(("prediction", "form"), CASES)
+def test_steering_is_the_prediction_of_a_tilted_gaussian(prediction: str, form: str) -> None:
+    """A unit Gaussian times exp(w clean) is one around w: the score of its noisy form is known."""
+    (clean, epsilon), level = _made(), LEVELS[form]
+    noisy = level.signal * clean + level.noise * epsilon
+    wanted = torch.linspace(-1, 1, 5, dtype=torch.float64)
+    spread = level.signal**2 + level.noise**2
+
+    def best(mean: torch.Tensor) -> torch.Tensor:
+        rest = noisy - level.signal * mean
+        guess = mean + level.signal / spread * rest
+        return _truth(prediction, guess, level.noise / spread * rest)
+
+    # The reward w clean, seen at the noisy latent through its one-step estimate.
+    gradient = level.signal / spread * wanted
+    found = steered(prediction, best(torch.zeros(5)), gradient, level)
+    assert torch.allclose(found, best(wanted))
+
+
+def test_what_is_not_known_is_refused() -> None:
+    zero = torch.zeros(1)
+    for function in (clean_of, epsilon_of, steered):
+        with pytest.raises(ConfigError, match="score"):
+            function("score", zero, zero, LEVELS["flow"])
+    with pytest.raises(ConfigError, match="only noise"):
+        steered("flow", zero, zero, Level(0, zero, 0.0, 1.0))

@@ -14,9 +14,8 @@ import numpy as np
 import torch
 
 from benchmarks.harness import Table, milliseconds, ratio, take_turns
-from neuroattn.captioning.decoding_cached import Ends, search
 from neuroattn.generators.captioner import LENGTH, CaptionNetwork, language_model
-from neuroattn.generators.decoding import Bounds, beam
+from neuroattn.generators.decoding import Ends, search
 from neuroattn.generators.registry import CaptionerConfig
 from neuroattn.generators.text import END, PAD, START
 
@@ -36,8 +35,7 @@ def run(tiny: bool) -> Table:
 
     def ours() -> list[list[int]]:
         ends = Ends(START, END, length, (PAD, START))
-        prefix = network.prefix(given).unflatten(1, (network.tokens, -1))
-        return [one.tokens for one in search(network.language, prefix, ends, _BEAMS)]
+        return [one.tokens for one in search(network.language, network.before(given), ends, _BEAMS)]
 
     def plain() -> list[list[int]]:
         return [_plain(network, given[row : row + 1], length) for row in range(some)]
@@ -59,7 +57,7 @@ def run(tiny: bool) -> Table:
     }
     names = {
         "ours": f"neuroattn, {count} captions at a time, cached",
-        "plain": "one at a time, without a cache",
+        "plain": "transformers, one at a time, without a cache",
         "floor": "floor: operations of the cached search",
     }
     return Table(
@@ -75,10 +73,10 @@ def run(tiny: bool) -> Table:
 
 @torch.no_grad()
 def _plain(network: Any, given: torch.Tensor, length: int) -> list[int]:
-    def following(rows: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
-        logits = network(given[rows], told)[:, -1].float()
-        logits[:, [PAD, START]] = -torch.inf
-        return torch.log_softmax(logits, dim=-1)
-
-    (row,) = beam(following, 1, Bounds(START, END, length), _BEAMS)
-    return [word for word in row if word not in (START, END)]
+    start = network.language.get_input_embeddings()(torch.full((1, 1), START))
+    (row,) = network.language.generate(
+        inputs_embeds=torch.cat([network.before(given), start], dim=1),
+        num_beams=_BEAMS, do_sample=False, use_cache=False, max_new_tokens=length - 1,
+        suppress_tokens=[PAD, START], eos_token_id=END, pad_token_id=PAD,
+    )  # fmt: skip
+    return [word for word in row.tolist() if word not in (END, PAD)]

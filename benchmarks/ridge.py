@@ -25,10 +25,11 @@ import pandas as pd
 import torch
 
 from benchmarks.harness import Table, milliseconds, peak_mib, ratio, take_turns
+from neuroattn.encoding.penalties import penalties
 from neuroattn.encoding.readout import TrainingSet
 from neuroattn.encoding.registry import RidgeConfig
 from neuroattn.encoding.ridge import Ridge
-from neuroattn.encoding.solvers import alpha_grid, himalaya_backend, inner_folds
+from neuroattn.encoding.solvers import himalaya_backend, inner_folds
 from neuroattn.stats.correlation import pearson
 
 Array = np.ndarray[Any, Any]
@@ -101,7 +102,7 @@ class Task:
         train, test, unit = self.standardised()
         with himalaya_backend(torch.device("cpu")):
             model = KernelRidgeCV(
-                alphas=alpha_grid(CONFIG) * unit, fit_intercept=True, cv=self.folds(), warn=False
+                alphas=penalties(CONFIG) * unit, fit_intercept=True, cv=self.folds(), warn=False
             )
             model.fit(torch.from_numpy(train), self._y())
             return np.asarray(model.predict(torch.from_numpy(test)))
@@ -112,7 +113,7 @@ class Task:
 
         train, test, unit = self.standardised()
         with himalaya_backend(torch.device("cpu")):
-            model = RidgeCV(alphas=alpha_grid(CONFIG) * unit, fit_intercept=True, cv=self.folds())
+            model = RidgeCV(alphas=penalties(CONFIG) * unit, fit_intercept=True, cv=self.folds())
             model.fit(torch.from_numpy(train), self._y())
             return np.asarray(model.predict(torch.from_numpy(test)))
 
@@ -121,7 +122,7 @@ class Task:
         from sklearn.linear_model import RidgeCV
 
         train, test, unit = self.standardised()
-        model = RidgeCV(alphas=alpha_grid(CONFIG) * unit, alpha_per_target=True)
+        model = RidgeCV(alphas=penalties(CONFIG) * unit, alpha_per_target=True)
         return np.asarray(model.fit(train, self.responses[: self.train]).predict(test))
 
     def accuracy(self, predicted: Array) -> float:

@@ -24,11 +24,11 @@ from torch import Tensor, nn
 
 from neuroattn.captioning.captioners import Setting, Told, embeddings
 from neuroattn.captioning.concepts import Concept
-from neuroattn.captioning.decoding_cached import Caption, Ends, sampled, search
 from neuroattn.captioning.registry import PrefixLmConfig
 from neuroattn.core.errors import DataError
 from neuroattn.core.seeding import derive_seed
 from neuroattn.generators.cards import CARD
+from neuroattn.generators.decoding import Caption, Ends, sampled, search
 from neuroattn.generators.loading import find, load
 
 MASKS = re.compile(r"(^|\.)attn\.(bias|masked_bias)$")  # buffers of older transformers
@@ -138,7 +138,7 @@ def _ours(captioner: Any, name: str) -> Speaker:
     network = captioner.network
     first: Any = network.prefix[0]
     return Speaker(
-        prefix=lambda given: network.prefix(given).unflatten(1, (network.tokens, -1)),
+        prefix=network.before,
         language=network.language, dim=int(first.in_features), unit=True, start=START, end=END,
         banned=(PAD, START), longest=LENGTH, decode=captioner.words.decode,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -160,16 +160,16 @@ def selected(path: str, reads: tuple[str, ...], ignores: tuple[str, ...]) -> boo
 
 
 def science_values(
-    config: Any, reads: tuple[str, ...], ignores: tuple[str, ...] = ()
+    keys: Iterable[Key], reads: tuple[str, ...], ignores: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """The science keys that a stage reads and whose value differs from the default.
 
-    Keyed by dotted path. Names of choices are always there; a new key at its default never
-    is, so adding one invalidates nothing.
+    ``keys`` are those of a config (`walk`). Keyed by dotted path. Names of choices are always
+    there; a new key at its default never is, so adding one invalidates nothing.
     """
     return {
         key.path: key.value
-        for key in walk(config)
+        for key in keys
         if key.role == "science"
         and selected(key.path, reads, ignores)
         and (key.is_name or key.value != key.default)
@@ -177,12 +177,12 @@ def science_values(
 
 
 def science_defaults(
-    config: Any, reads: tuple[str, ...], ignores: tuple[str, ...] = ()
+    keys: Iterable[Key], reads: tuple[str, ...], ignores: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """Default of every science key that a stage reads; the golden file freezes it."""
     return {
         key.path: key.default
-        for key in walk(config)
+        for key in keys
         if key.role == "science" and selected(key.path, reads, ignores)
     }
 

@@ -10,6 +10,7 @@ from enum import Enum
 
 from neuroattn.core.config import Choice, Section, execution, science, section
 from neuroattn.core.errors import ConfigError
+from neuroattn.encoding.penalties import check_grid
 from neuroattn.training.registry import (
     Mode,
     OptimiserConfig,
@@ -250,13 +251,7 @@ class RidgeDecoderConfig(DecoderConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.alpha_max < self.alpha_min:
-            raise ConfigError(
-                "the grid of penalties is empty",
-                expected=f"decoder.alpha_max of at least decoder.alpha_min ({self.alpha_min})",
-                found=self.alpha_max,
-                fix="raise decoder.alpha_max or lower decoder.alpha_min",
-            )
+        check_grid(self, "decoder")
 
 
 @dataclass(kw_only=True)

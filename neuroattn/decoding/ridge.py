@@ -22,6 +22,7 @@ from neuroattn.decoding.decoder_schemas import RidgeDecoderConfig
 from neuroattn.decoding.inputs import blocks
 from neuroattn.decoding.partial import Split
 from neuroattn.decoding.targets import TargetSpace
+from neuroattn.encoding.penalties import penalties
 from neuroattn.encoding.solvers import (
     inner_folds,
     solve_dual,
@@ -114,7 +115,7 @@ class RidgeDecoder:
         device = solver_device(train.device)
         responses = torch.from_numpy((wanted / scale).astype(np.float32)[place]).to(device)
         folds = inner_folds(place, self.config.inner_folds, train.seed)
-        grid = _grid(self.config)
+        grid = penalties(self.config)
         matrix = table.to(device)
         if matrix.shape[1] <= len(matrix):
             solution = solve_primal(matrix, responses, grid, folds, 4096)
@@ -134,12 +135,6 @@ class RidgeDecoder:
             f" {self.config.inner_folds}-fold cross-validation over training images"
             f" (himalaya {version('himalaya')}; Dupré la Tour et al., 2022, NeuroImage 264:119728)"
         )
-
-
-def _grid(config: RidgeDecoderConfig) -> NDArray[np.float64]:
-    """The penalties that are compared, ascending."""
-    low, high = np.log10(config.alpha_min), np.log10(config.alpha_max)
-    return np.logspace(low, high, config.n_alphas)
 
 
 def _check_finite(wanted: Rows) -> None:

@@ -26,10 +26,11 @@ from torch import Tensor, nn
 
 from neuroattn.encoding.fields import Grid, gaussian_masks
 from neuroattn.encoding.narrow import solve_narrow
+from neuroattn.encoding.penalties import penalties
 from neuroattn.encoding.readout import Features, TrainingSet, chosen_layers
 from neuroattn.encoding.ridge import response_scale
 from neuroattn.encoding.ridge_schemas import FwrfConfig
-from neuroattn.encoding.solvers import InnerFolds, Solution, alpha_grid, inner_folds, solve_primal
+from neuroattn.encoding.solvers import InnerFolds, Solution, inner_folds, solve_primal
 from neuroattn.encoding.tokens import Images, Tokens, blocks, layer_shape, read
 
 Floats = NDArray[np.float64]
@@ -214,7 +215,7 @@ class Fwrf:
         spread = response_scale(train.responses)
         responses = torch.from_numpy((train.responses / spread).astype(np.float32))
         folds = inner_folds(row_image, self.config.inner_folds, train.seed)
-        search = _Search(alpha_grid(self.config), folds, self.config.n_targets_batch)
+        search = _Search(penalties(self.config), folds, self.config.n_targets_batch)
         best = _Best.of(responses.shape[1], channels)
         mean = np.zeros((len(fields), channels), np.float32)
         scale = np.zeros_like(mean)

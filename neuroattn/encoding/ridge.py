@@ -38,13 +38,13 @@ from torch import Tensor, nn
 
 from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.encoding.design import Design, Images, Reader, Scaler, fit_scaler
+from neuroattn.encoding.penalties import penalties
 from neuroattn.encoding.pooling import flat, single_layers, view
 from neuroattn.encoding.readout import Features, TrainingSet, chosen_layers
 from neuroattn.encoding.registry import Arithmetic, Inputs, RidgeConfig, Select
 from neuroattn.encoding.solvers import (
     InnerFolds,
     Solution,
-    alpha_grid,
     inner_folds,
     solve_dual,
     solve_primal,
@@ -273,7 +273,7 @@ class Ridge:
             rows=torch.tensor(row_image, device=design.device),
             responses=responses,
             scale=scale,
-            grid=alpha_grid(self.config),
+            grid=penalties(self.config),
             folds=inner_folds(row_image, self.config.inner_folds, train.seed),
             train=train,
         )

@@ -10,6 +10,7 @@ from enum import Enum
 
 from neuroattn.core.config import Choice, execution, science
 from neuroattn.core.errors import ConfigError
+from neuroattn.encoding.penalties import check_grid
 
 
 class Arithmetic(Enum):
@@ -101,13 +102,7 @@ class PenaltyConfig(EncoderConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.alpha_max < self.alpha_min:
-            raise ConfigError(
-                "the grid of penalties is empty",
-                expected=f"encoder.alpha_max of at least encoder.alpha_min ({self.alpha_min})",
-                found=self.alpha_max,
-                fix="raise encoder.alpha_max or lower encoder.alpha_min",
-            )
+        check_grid(self, "encoder")
 
 
 @dataclass(kw_only=True)

@@ -20,7 +20,6 @@ from torch import Tensor
 
 from neuroattn.core.errors import DataError
 from neuroattn.core.seeding import generator
-from neuroattn.encoding.ridge_schemas import PenaltyConfig
 
 InnerFolds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
@@ -47,12 +46,6 @@ class Solution:
         """The solution for responses that are ``scale`` (targets,) times as large."""
         weights = self.weights.to(torch.float64) * torch.from_numpy(scale)
         return Solution(weights, self.intercept * scale, self.alpha, self.r_selection)
-
-
-def alpha_grid(config: PenaltyConfig) -> NDArray[np.float64]:
-    """The penalties that are compared, ascending."""
-    low, high = np.log10(config.alpha_min), np.log10(config.alpha_max)
-    return np.logspace(low, high, config.n_alphas)
 
 
 def inner_folds(row_image: NDArray[np.int64], folds: int, seed: int) -> InnerFolds:

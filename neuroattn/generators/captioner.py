@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from neuroattn.core.atomic import read_json, write_json
 from neuroattn.generators.caption_scores import caption_scores
-from neuroattn.generators.decoding import Bounds, beam, greedy
+from neuroattn.generators.decoding import Ends, search
 from neuroattn.generators.embeddings import embeddings
 from neuroattn.generators.making import (
     Made,
@@ -69,10 +69,17 @@ class CaptionNetwork(nn.Module):
     ) -> Float[Tensor, "captions length words"]:
         """Logits of the word after each of ``words`` (captions, length)."""
         language: Any = self.language
-        before = self.prefix(embeddings).unflatten(1, (self.tokens, -1))
         known = language.get_input_embeddings()(words)
-        logits = language(inputs_embeds=torch.cat([before, known], dim=1), use_cache=False).logits
+        given = torch.cat([self.before(embeddings), known], dim=1)
+        logits = language(inputs_embeds=given, use_cache=False).logits
         out: Tensor = logits[:, self.tokens :]
+        return out
+
+    def before(
+        self, embeddings: Float[Tensor, "captions dim"]
+    ) -> Float[Tensor, "captions tokens width"]:
+        """What stands before the first word."""
+        out: Tensor = self.prefix(embeddings).unflatten(1, (self.tokens, -1))
         return out
 
 
@@ -138,18 +145,9 @@ class Captioner:
     @torch.no_grad()
     def caption(self, embeddings: Float[Tensor, "images dim"], beams: int = 1) -> list[str]:
         """A sentence for each unit-length embedding: the likeliest words, or of ``beams`` paths."""
-
-        def following(rows: Tensor, told: Tensor) -> Tensor:
-            logits = self.network(embeddings[rows], told.to(embeddings.device))[:, -1].float()
-            logits[:, [PAD, START]] = -torch.inf
-            return torch.log_softmax(logits, dim=-1)
-
-        count, bounds = len(embeddings), Bounds(START, END, LENGTH)
-        if beams == 1:
-            told = greedy(following, count, bounds)
-        else:
-            told = beam(following, count, bounds, beams)
-        return [self.words.decode(row) for row in told]
+        ends = Ends(START, END, LENGTH, banned=(PAD, START))
+        found = search(self.network.language, self.network.before(embeddings), ends, beams)
+        return [self.words.decode(one.tokens) for one in found]
 
 
 def train(config: CaptionerConfig, place: Workplace) -> Made:

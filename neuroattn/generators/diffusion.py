@@ -27,7 +27,7 @@ from neuroattn.generators.embeddings import embeddings
 from neuroattn.generators.latents import scene_latents
 from neuroattn.generators.library import diffusers
 from neuroattn.generators.making import Made, Maker, Workplace, seeded, trained
-from neuroattn.generators.prediction import target
+from neuroattn.generators.parameters import target
 from neuroattn.generators.registry import GeneratorConfig
 from neuroattn.generators.sampling import LatentDiffusion, conditions
 from neuroattn.generators.scenes import SceneSet, Side, scene_set, to_unit
@@ -125,7 +125,8 @@ class DiffusionTask:
     ) -> Tensor:
         noisy = self.scheduler.add_noise(latents, noise, steps)
         kept = self.scheduler.alphas_cumprod.to(latents.device)[steps].reshape(-1, 1, 1, 1)
-        wanted = target(self.config.prediction.value, latents, noise, kept)
+        levels = kept.sqrt(), (1 - kept).sqrt()
+        wanted = target(self.config.prediction.value, latents, noise, *levels)
         return functional.mse_loss(model(noisy, steps, given), wanted)
 
 

@@ -11,12 +11,32 @@ from __future__ import annotations
 from math import hypot
 from typing import Final
 
+import torch
 from torch import Tensor
 
 from neuroattn.core.errors import ConfigError
 from neuroattn.generators.contract import Level
 
 KNOWN: Final = ("epsilon", "v_prediction", "sample", "flow")
+
+
+def target(
+    prediction: str, clean: Tensor, epsilon: Tensor, signal: Tensor, noise: Tensor
+) -> Tensor:
+    """What the network has to say of ``signal * clean + noise * epsilon``.
+
+    Raises
+    ------
+    ConfigError : an unknown prediction type.
+    """
+    check(prediction)
+    if prediction == "epsilon":
+        return epsilon
+    if prediction == "sample":
+        return clean
+    if prediction == "flow":
+        return epsilon - clean
+    return (signal * epsilon - noise * clean) / torch.hypot(signal, noise)
 
 
 def clean_of(prediction: str, said: Tensor, noisy: Tensor, level: Level) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor
 from neuroattn.core.errors import ConfigError, DataError, MissingDataError
 from neuroattn.generators.autoencoder import from_latents, to_latents
 from neuroattn.generators.library import diffusers
-from neuroattn.generators.prediction import check
+from neuroattn.generators.parameters import check
 
 SAMPLERS: Final = {"ddim": "DDIMScheduler", "dpm": "DPMSolverMultistepScheduler"}
 _PARTS: Final = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}

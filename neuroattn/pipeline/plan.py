@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neuroattn.core.artefact import Artefact
-from neuroattn.core.config import science_values
+from neuroattn.core.config import science_values, walk
 from neuroattn.core.errors import ArtefactError, NeuroattnError
 from neuroattn.core.fingerprint import (
     SHORT,
@@ -116,7 +116,7 @@ def _node(stage: Stage, config: RootConfig, parents: Mapping[str, Node]) -> Node
     fingerprint = stage_fingerprint(
         stage=stage.name,
         version=stage.version,
-        science=science_values(config, stage.reads, stage.ignores),
+        science=science_values(walk(config), stage.reads, stage.ignores),
         parents={name: node.fingerprint.digest for name, node in parents.items()},
         leaves=DigestCache(root / DIGESTS).digests(leaves),
     )

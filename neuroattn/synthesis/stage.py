@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroattn.core.artefact import Artefact
-from neuroattn.core.config import science_values
+from neuroattn.core.config import science_values, walk
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.fingerprint import Fingerprint
 from neuroattn.core.resources import user_path
@@ -177,7 +177,7 @@ class Job:
         """Digest of all that decides a chunk but its seeds."""
         root, parents = self.context.config, self.context.parents
         payload = {
-            "science": science_values(root, ("guidance", "generator", "synthesis"), _APART),
+            "science": science_values(walk(root), ("guidance", "generator", "synthesis"), _APART),
             "parents": {
                 name: one.fingerprint for name, one in parents.items() if not name.startswith(SHARD)
             },

@@ -21,7 +21,7 @@ from hydra.core.config_loader import ConfigLoader
 
 from neuroattn.cli import guard
 from neuroattn.cli.compose import config_loader, load, load_job, typed
-from neuroattn.core.config import science_values
+from neuroattn.core.config import science_values, walk
 from neuroattn.core.errors import NeuroattnError, SecurityError
 from neuroattn.encoding.registry import RidgeConfig
 from neuroattn.pipeline.build import run_stage
@@ -230,7 +230,7 @@ def test_a_file_in_the_place_of_a_schema_stays_typed(loader: ConfigLoader, tmp_p
     folder = f"hydra.searchpath=['file://{tmp_path}']"
     made = _compose(loader, folder, "encoder=ridge")
     assert isinstance(made.encoder, RidgeConfig)
-    assert science_values(made, ("encoder",))["encoder.standardise"] is False
+    assert science_values(walk(made), ("encoder",))["encoder.standardise"] is False
     file.write_text("name: ridge\nevil: 5\n")
     with pytest.raises(NeuroattnError, match="evil"):
         _compose(loader, folder, "encoder=ridge")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -22,20 +23,44 @@ GOLDEN = Path(__file__).parent / "golden_defaults.json"
 STAGES = catalogue().stages
 
 
-@cache
-def _variants() -> tuple[RootConfig, ...]:
-    """The default composition, and each choice of each group once; copy before a change."""
-    choices = [
-        [f"{group}={name}"]
-        for group, registry in catalogue().registries.items()
-        for name in registry
+@dataclass(frozen=True)
+class Variant:
+    """A part of the config: a choice of a group, a section that has no choices, or the root."""
+
+    section: str  # "" is the root's own keys
+    choice: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.section or 'root'}{'' if self.choice is None else f'={self.choice}'}"
+
+    def put(self, config: RootConfig) -> Iterator[Key]:
+        """Choose it in ``config``; its keys."""
+        if not self.section:
+            return (key for key in walk(config) if "." not in key.path)
+        if self.choice is not None:
+            schema = catalogue().registries[self.section].entry(self.choice).schema
+            setattr(config, self.section, schema())
+        return walk(getattr(config, self.section), f"{self.section}.")
+
+
+def _variants() -> list[Variant]:
+    groups = catalogue().registries
+    sections = [entry.name for entry in fields(RootConfig) if is_dataclass(entry.default_factory)]
+    return [
+        Variant(""),
+        *(Variant(name) for name in sections if name not in groups),
+        *(Variant(group, name) for group, registry in groups.items() for name in registry),
     ]
-    return (compose([]), *map(compose, choices))
+
+
+@cache
+def _default() -> RootConfig:
+    return compose([])
 
 
 def _digests(config: RootConfig) -> dict[str, str]:
     """Digest of every stage, parents included, with no leaves (they are content, not keys)."""
-    known: dict[str, str] = {}
+    keys, known = list(walk(config)), {}
 
     def visit(name: str) -> str:
         if name not in known:
@@ -43,7 +68,7 @@ def _digests(config: RootConfig) -> dict[str, str]:
             known[name] = stage_fingerprint(
                 stage=name,
                 version=stage.version,
-                science=science_values(config, stage.reads, stage.ignores),
+                science=science_values(keys, stage.reads, stage.ignores),
                 parents={parent: visit(parent) for parent in stage.parents(config)},
                 leaves={},
             ).digest
@@ -52,11 +77,6 @@ def _digests(config: RootConfig) -> dict[str, str]:
     for name in STAGES:
         visit(name)
     return known
-
-
-@cache
-def _before(variant: int) -> dict[str, str]:
-    return _digests(_variants()[variant])
 
 
 def _set(config: RootConfig, key: Key) -> None:
@@ -82,37 +102,53 @@ def _other(value: Any) -> Any:
     return "other"
 
 
-def _keys() -> list[Any]:
-    seen: dict[str, Any] = {}
-    for number, config in enumerate(_variants()):
-        for key in walk(config):
-            label = f"{type(getattr(config, key.path.split('.')[0])).__name__}-{key.path}"
-            if key.path != "report.stages":  # names stages; tested with the report
-                seen.setdefault(label, pytest.param(number, key, id=key.path))
-    return list(seen.values())
+@pytest.mark.parametrize("variant", _variants(), ids=str)
+def test_science_renames_and_execution_does_not(variant: Variant) -> None:
+    """What the stages read, and whose output, decides their digests; nothing else may."""
+    config = copy.deepcopy(_default())
+    keys = list(variant.put(config))
+    assert keys, "a section without keys"
+    before = _reads(config, variant)
+    for key in keys:
+        if key.path == "report.stages":  # names stages; tested with the report
+            continue
+        changed = copy.deepcopy(config)
+        _set(changed, key)
+        after = _reads(changed, variant)
+        renamed = sorted(name for name in STAGES if after[name] != before[name])
+        if key.role == "execution":
+            assert not renamed, f"{key.path} is execution, yet it renames {renamed}"
+        else:
+            assert renamed, f"{key.path} is science, yet no stage reads it"
 
 
-@pytest.fixture(scope="module")
-def variants() -> tuple[RootConfig, ...]:
-    return _variants()
-
-
-@pytest.mark.parametrize(("variant", "key"), _keys())
-def test_science_renames_and_execution_does_not(
-    variants: tuple[RootConfig, ...], variant: int, key: Key
-) -> None:
-    config = copy.deepcopy(variants[variant])
-    _set(config, key)
-    after = _digests(config)
-    changed = {name for name, old in _before(variant).items() if after[name] != old}
-    if key.role == "execution":
-        assert not changed, f"{key.path} is execution, yet it renames {sorted(changed)}"
+def _reads(config: RootConfig, variant: Variant) -> dict[str, Any]:
+    """What of the variant's keys enters the digest of each stage, and which are its parents."""
+    if variant.section:
+        keys = list(walk(getattr(config, variant.section), f"{variant.section}."))
     else:
-        assert changed, f"{key.path} is science, yet no stage reads it"
+        keys = [key for key in walk(config) if "." not in key.path]
+    return {
+        name: (science_values(keys, stage.reads, stage.ignores), stage.parents(config))
+        for name, stage in STAGES.items()
+    }
+
+
+def test_what_a_stage_reads_is_what_names_it() -> None:
+    """The shortcut of the test above, held against whole digests on one key of each section."""
+    for variant in _variants():
+        config = copy.deepcopy(_default())
+        key = next(iter(variant.put(config)))
+        before, short = _digests(config), _reads(config, variant)
+        _set(config, key)
+        after, now = _digests(config), _reads(config, variant)
+        own = {name for name in STAGES if short[name] != now[name]}
+        assert own <= {name for name in STAGES if before[name] != after[name]}
+        assert bool(own) == (before != after), str(variant)
 
 
 def test_the_split_never_reaches_a_store() -> None:
-    config = copy.deepcopy(_variants()[0])
+    config = copy.deepcopy(_default())
     before = _digests(config)
     config.dataset.split.seed += 1
     config.dataset.split.folds += 1
@@ -122,7 +158,7 @@ def test_the_split_never_reaches_a_store() -> None:
 
 
 def test_a_new_key_with_a_default_changes_nothing() -> None:
-    config = _variants()[0]
+    config = _default()
 
     @dataclass(kw_only=True)
     class Grown(type(config.encoder)):  # type: ignore[misc]
@@ -140,12 +176,10 @@ def golden() -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, stage in STAGES.items():
         defaults: dict[str, Any] = {}
-        for config in _variants():
-            for path, value in science_defaults(config, stage.reads, stage.ignores).items():
-                group = path.partition(".")[0]
-                section = getattr(config, group)
-                choice = f"{group}={section.name}" if group in catalogue().registries else group
-                defaults[f"{choice}:{path}"] = value
+        for variant in _variants():
+            keys = variant.put(copy.copy(_default()))
+            for path, value in science_defaults(keys, stage.reads, stage.ignores).items():
+                defaults[f"{variant if variant.section else path}:{path}"] = value
         result[name] = {"version": stage.version, "defaults": dict(sorted(defaults.items()))}
     return result
 

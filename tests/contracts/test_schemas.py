@@ -28,10 +28,16 @@ GROUP_FILES = sorted(
 )
 
 
-@cache
 def _choice(group: str, name: str) -> RootConfig:
-    """The composition with this choice, made once."""
-    return compose([f"{group}={name}"])
+    """A composition with this choice."""
+    return _turn(list(catalogue().registries[group]).index(name))
+
+
+@cache
+def _turn(number: int) -> RootConfig:
+    """One choice of every group: as many compositions as the longest has, not one for each."""
+    groups = {group: list(registry) for group, registry in catalogue().registries.items()}
+    return compose([f"{group}={names[number % len(names)]}" for group, names in groups.items()])
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)

@@ -14,10 +14,11 @@ from sklearn.preprocessing import StandardScaler
 
 from neuroattn.encoding.design import Design, Reader, fit_scaler
 from neuroattn.encoding.narrow import solve_narrow
+from neuroattn.encoding.penalties import penalties
 from neuroattn.encoding.readout import TrainingSet
 from neuroattn.encoding.registry import Arithmetic, RidgeConfig
 from neuroattn.encoding.ridge import Ridge, RidgeModel
-from neuroattn.encoding.solvers import alpha_grid, inner_folds, solve_dual, solve_primal
+from neuroattn.encoding.solvers import inner_folds, solve_dual, solve_primal
 from neuroattn.stats.correlation import pearson
 
 Array = np.ndarray[Any, Any]
@@ -139,7 +140,7 @@ def test_penalties_are_those_of_brute_force_cross_validation(images: int) -> Non
     config = RidgeConfig(alpha_min=1e-2, alpha_max=1e3, n_alphas=6, inner_folds=4)
     model = Ridge(config).fit(training(features, train, y, seed=7))
     z = StandardScaler().fit_transform(features.flat())
-    scale, grid = np.square(z).sum() / images, alpha_grid(config)
+    scale, grid = np.square(z).sum() / images, penalties(config)
     errors = np.zeros((len(grid), y.shape[1]))
     for inner, held_out in inner_folds(train, 4, 7):
         for row, alpha in enumerate(grid):

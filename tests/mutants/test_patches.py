@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import ast
 import shutil
+from functools import cache
 
 import pytest
 
 from tests.mutants.patches import REPOSITORY, Mutant, apply, mutants
 
 MUTANTS = mutants()
+
+
+@cache
+def _functions(file: str) -> set[str]:
+    tree = ast.parse((REPOSITORY / file).read_text())
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
 def test_there_are_mutants_and_no_two_are_the_same() -> None:
@@ -28,9 +35,7 @@ def test_the_patch_applies(mutant: Mutant) -> None:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_the_named_test_exists(mutant: Mutant) -> None:
     file, _, name = mutant.test.partition("::")
-    tree = ast.parse((REPOSITORY / file).read_text())
-    functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    assert name.split("::")[-1] in functions
+    assert name.split("::")[-1] in _functions(file)
     assert mutant.bug
     assert mutant.origin
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from neuroattn.compare.registry import STAGES, CompareConfig
-from neuroattn.core.config import science_values
+from neuroattn.core.config import science_values, walk
 from neuroattn.core.errors import ConfigError
 from neuroattn.pipeline.config import RootConfig
 
@@ -56,7 +56,7 @@ def test_each_member_is_cited_under_its_name() -> None:
 
 def test_the_way_a_member_is_named_is_no_science() -> None:
     made = root(members={"a": "encoder=ridge"}, temperature=0.1)
-    assert science_values(made, STAGE.reads) == {"compare.temperature": 0.1}
+    assert science_values(walk(made), STAGE.reads) == {"compare.temperature": 0.1}
 
 
 def test_the_label_names_the_members_until_there_are_too_many() -> None:

@@ -45,19 +45,22 @@ class Root(Section):
 
 def test_only_science_that_differs_enters_but_names_always() -> None:
     root = Root()
-    assert science_values(root, ("paint",)) == {"paint.name": "paint"}
+    assert science_values(walk(root), ("paint",)) == {"paint.name": "paint"}
     root.paint.inner.colour = Colour.blue
     root.paint.workers = 9
     root.seed = 5
-    assert science_values(root, ("paint",)) == {"paint.name": "paint", "paint.inner.colour": "blue"}
-    assert science_values(root, ("paint", "seed"), ("paint.inner",)) == {
+    assert science_values(walk(root), ("paint",)) == {
+        "paint.name": "paint",
+        "paint.inner.colour": "blue",
+    }
+    assert science_values(walk(root), ("paint", "seed"), ("paint.inner",)) == {
         "paint.name": "paint",
         "seed": 5,
     }
 
 
 def test_defaults_list_every_science_key() -> None:
-    assert science_defaults(Root(), ("paint", "seed")) == {
+    assert science_defaults(walk(Root()), ("paint", "seed")) == {
         "paint.name": "paint",
         "paint.layers": ["a"],
         "paint.inner.colour": "red",
@@ -67,7 +70,7 @@ def test_defaults_list_every_science_key() -> None:
 
 
 def test_a_prefix_is_whole_words() -> None:
-    assert science_values(Root(), ("pai",)) == {}
+    assert science_values(walk(Root()), ("pai",)) == {}
 
 
 def test_range_checks_name_the_key_and_the_rule() -> None:

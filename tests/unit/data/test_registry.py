@@ -50,7 +50,9 @@ def test_paths_and_blocks_are_no_science_and_split_and_mode_are_ignored() -> Non
     stage = STAGES[0]
     reads = tuple(name.removeprefix("dataset.") for name in stage.ignores)
     assert science_values(
-        config, ("name", "root", "subjects", "responses", "normalise", "ceiling", "split"), reads
+        walk(config),
+        ("name", "root", "subjects", "responses", "normalise", "ceiling", "split"),
+        reads,
     ) == {
         "name": "arrays",
         "subjects": ["1"],

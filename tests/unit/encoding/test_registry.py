@@ -49,7 +49,7 @@ def test_science_and_execution_are_declared() -> None:
         "n_targets_batch", "tile_mib",
     }  # fmt: skip
     config = SimpleNamespace(encoder=RidgeConfig(precision=Arithmetic.float32, tile_mib=1))
-    assert science_values(config.encoder, ("name", "precision", "tile_mib")) == {
+    assert science_values(walk(config.encoder), ("name", "precision", "tile_mib")) == {
         "name": "ridge", "precision": "float32",
     }  # fmt: skip
 

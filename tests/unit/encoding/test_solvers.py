@@ -1,4 +1,4 @@
-"""Inner folds, the grid, and himalaya's global backend."""
+"""Inner folds, and himalaya's global backend."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import torch
 from himalaya.backend import get_backend, set_backend
 
 from neuroattn.core.errors import DataError
-from neuroattn.encoding.registry import RidgeConfig
 from neuroattn.encoding.solvers import (
-    alpha_grid,
     himalaya_backend,
     inner_folds,
     solve_dual,
@@ -34,11 +32,6 @@ def test_inner_folds_depend_on_the_seed_alone() -> None:
     rows = np.arange(20)
     first, same, other = (inner_folds(rows, 5, seed)[0][1] for seed in (1, 1, 2))
     assert first.tolist() == same.tolist() != other.tolist()
-
-
-def test_the_grid_is_even_in_the_exponent() -> None:
-    grid = alpha_grid(RidgeConfig(alpha_min=0.01, alpha_max=100.0, n_alphas=5))
-    np.testing.assert_allclose(grid, [0.01, 0.1, 1, 10, 100])
 
 
 def fail_inside() -> None:

@@ -63,7 +63,7 @@ def test_every_choice_is_registered_under_the_name_in_its_schema() -> None:
 
 def test_what_changes_a_feature_is_science_and_where_the_weights_stand_is_not() -> None:
     config = EfficientNetLiteConfig(resize=Resize.crop, pool=None, weights="/elsewhere/w.pth")
-    assert science_values(config, ("resize", "pool", "weights", "name")) == {
+    assert science_values(walk(config), ("resize", "pool", "weights", "name")) == {
         "name": "efficientnet_lite0",
         "resize": "crop",
         "pool": None,

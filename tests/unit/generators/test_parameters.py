@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from neuroattn.core.errors import ConfigError
-from neuroattn.generators import prediction as trained
 from neuroattn.generators.contract import Level
-from neuroattn.generators.parameters import KNOWN, clean_of, epsilon_of, steered
+from neuroattn.generators.parameters import KNOWN, clean_of, epsilon_of, steered, target
 
 KEPT = 0.3
 LEVELS = {
@@ -25,9 +24,8 @@ def _made() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _truth(prediction: str, clean: torch.Tensor, epsilon: torch.Tensor) -> torch.Tensor:
-    if prediction == "flow":
-        return epsilon - clean
-    return trained.target(prediction, clean, epsilon, torch.tensor(KEPT, dtype=torch.float64))
+    kept = torch.tensor(KEPT, dtype=torch.float64)
+    return target(prediction, clean, epsilon, kept.sqrt(), (1 - kept).sqrt())
 
 
 CASES = [
@@ -44,6 +42,20 @@ def test_a_true_prediction_gives_back_clean_latent_and_noise(prediction: str, fo
     said = _truth(prediction, clean, epsilon)
     assert torch.allclose(clean_of(prediction, said, noisy, level), clean)
     assert torch.allclose(epsilon_of(prediction, said, noisy, level), epsilon)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+def test_the_library_agrees(prediction: str) -> None:
+    from diffusers import DDIMScheduler
+
+    scheduler = DDIMScheduler(prediction_type=prediction, clip_sample=False)
+    scheduler.set_timesteps(10)
+    step = int(scheduler.timesteps[4])
+    kept = scheduler.alphas_cumprod[step].double()
+    clean, epsilon = _made()
+    said = target(prediction, clean, epsilon, kept.sqrt(), (1 - kept).sqrt())
+    noisy = kept.sqrt() * clean + (1 - kept).sqrt() * epsilon
+    assert torch.allclose(scheduler.step(said, step, noisy).pred_original_sample, clean, atol=1e-6)
 
 
 @pytest.mark.parametrize(("prediction", "form"), CASES)
@@ -70,5 +82,7 @@ def test_what_is_not_known_is_refused() -> None:
     for function in (clean_of, epsilon_of, steered):
         with pytest.raises(ConfigError, match="score"):
             function("score", zero, zero, LEVELS["flow"])
+    with pytest.raises(ConfigError, match="score"):
+        target("score", zero, zero, zero, zero)
     with pytest.raises(ConfigError, match="only noise"):
         steered("flow", zero, zero, Level(0, zero, 0.0, 1.0))

@@ -35,7 +35,7 @@ def test_values_out_of_range_are_refused(values: dict) -> None:
 def test_what_changes_the_page_enters_the_fingerprint() -> None:
     changed = ReportConfig(title="Pilot", max_targets_in_table=3, max_rois=7)
     keys = {"title": "Pilot", "max_targets_in_table": 3, "max_rois": 7}
-    assert science_values(changed, tuple(key.path for key in walk(changed))) == keys
+    assert science_values(walk(changed), tuple(key.path for key in walk(changed))) == keys
 
 
 def test_the_shipped_choice_states_the_defaults() -> None:

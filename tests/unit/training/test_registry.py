@@ -51,7 +51,7 @@ def test_precision_is_science_and_checkpointing_is_not() -> None:
         key.path for key in walk(config) if key.role == "science" and key.value != key.default
     }
     assert changed == {"precision"}
-    assert science_values(config, ("checkpoint_every", "log_every")) == {}
+    assert science_values(walk(config), ("checkpoint_every", "log_every")) == {}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from neuroattn.core.config import science_values
+from neuroattn.core.config import science_values, walk
 from neuroattn.core.errors import ConfigError, DataError, MissingDataError
 from neuroattn.data.files import of_all_subjects
 from neuroattn.data.nsd import layout
@@ -160,9 +160,9 @@ def test_subjects_are_named_once_and_bring_their_files(whole: Nsd) -> None:
     for subjects in ([], ["subj01", "subj01"]):
         with pytest.raises(ConfigError, match="each once"):
             NsdConfig(subjects=subjects)
-    assert science_values(NsdConfig(subjects=["subj01"]), ("subjects",)) == {}
+    assert science_values(walk(NsdConfig(subjects=["subj01"])), ("subjects",)) == {}
     two = _config(whole, subjects=["subj01", "subj02"])
-    assert science_values(two, ("subjects",)) == {"subjects": ["subj01", "subj02"]}
+    assert science_values(walk(two), ("subjects",)) == {"subjects": ["subj01", "subj02"]}
     found = of_all_subjects(two, lambda one: {one.subjects[0]: whole.root})
     assert found == {"subj01": whole.root, "subj02": whole.root}
     with pytest.raises(ConfigError, match="each session once"):

@@ -46,6 +46,7 @@ EXTRA = {
         "synthesis.images=2",
         "synthesis.chunk=1",
     ),
+    "showcase": ("showcase.folder={data}-no-models", "showcase.scenes=1"),
     "bank": ("caption.bank.source=folder", "caption.bank.path={data}/images"),
     "caption": (
         "captioner=nearest",

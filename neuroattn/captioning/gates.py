@@ -2,7 +2,9 @@
 
 A weight fitted to noise projects onto the bank as well as any other, and its caption reads as
 naturally. So a caption is given only where the encoder explains the target, and what it says of
-null targets (shuffled responses) stands beside it.
+null targets (shuffled responses) stands beside it. Which targets are shown should not be decided
+by the images that then say how well they are explained: the gate takes r on training images that
+were held out to select, wherever the encoder keeps it.
 """
 
 from __future__ import annotations
@@ -13,12 +15,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from neuroattn.captioning.registry import GateConfig, Measure
+from neuroattn.captioning.registry import GateConfig, Measure, Scored
 from neuroattn.core.errors import DataError
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-CORRECTED = "r_squared_over_nc"
+CORRECTED, SELECTION = "r_squared_over_nc", "r_selection"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class Gate:
     reason : (targets,) why not; empty where it is.
     config : what was asked.
     largest_p : largest p value of a target that is significant; 1 where nothing was asked.
+    images : on which images targets were scored, which may not be those asked for.
     """
 
     measure: Floats
@@ -39,6 +42,13 @@ class Gate:
     reason: NDArray[np.str_]
     config: GateConfig
     largest_p: float
+    images: Scored = Scored.test
+
+
+def scored_on(scores: pd.DataFrame, config: GateConfig) -> Scored:
+    """On which images targets can be scored as asked: test images where no others are known."""
+    known = np.isfinite(_column(scores, SELECTION)).any()
+    return config.images if known else Scored.test
 
 
 def gate(scores: pd.DataFrame, config: GateConfig, chosen: Bools | None = None) -> Gate:
@@ -53,16 +63,21 @@ def gate(scores: pd.DataFrame, config: GateConfig, chosen: Bools | None = None) 
     ------
     DataError : the gate divides by the ceiling, and no target has one.
     """
-    r = _column(scores, "r")
-    significant, largest_p = _significant(scores, config)
+    images = scored_on(scores, config)
+    trained = images is Scored.training
+    r = _column(scores, SELECTION if trained else "r")
+    squared = np.where(np.isnan(r), np.nan, np.clip(r, 0, None) ** 2)
+    squared = squared if trained else _column(scores, "r_squared")
+    everything = np.ones(len(scores), dtype=bool), 1.0
+    significant, largest_p = everything if trained else _significant(scores, config)
     if config.measure is Measure.corrected:
         ceiling = _column(scores, "nc")
         _check_ceiling(ceiling)
         low = ~(ceiling >= config.min_ceiling)
-        measure = np.where(low, np.nan, _ratio(_column(scores, "r_squared"), ceiling))
+        measure = np.where(low, np.nan, _ratio(squared, ceiling))
     else:
         low = np.zeros(len(scores), dtype=bool)
-        measure = _column(scores, "r_squared")
+        measure = squared
     reason = np.full(len(scores), "", dtype="U24")
     reason[~(measure >= config.threshold)] = "below the threshold"
     reason[~(r > 0)] = "not predicted"
@@ -71,7 +86,7 @@ def gate(scores: pd.DataFrame, config: GateConfig, chosen: Bools | None = None) 
     reason[~np.isfinite(r)] = "not fitted"
     if chosen is not None:
         reason[~chosen] = "not asked for"
-    return Gate(measure, np.asarray(reason == ""), reason, config, largest_p)
+    return Gate(measure, np.asarray(reason == ""), reason, config, largest_p, images)
 
 
 def gate_nulls(r: Floats, p: Floats, ceiling: Floats, real: Gate) -> Bools:
@@ -79,6 +94,7 @@ def gate_nulls(r: Floats, p: Floats, ceiling: Floats, real: Gate) -> Bools:
 
     Parameters
     ----------
+    r : on the images on which real targets were scored; p : of r on test images.
     ceiling : of the target whose responses were shuffled.
     """
     squared, config = np.where(r > 0, r**2, 0.0), real.config

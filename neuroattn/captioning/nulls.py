@@ -33,6 +33,7 @@ class Nulls:
     ----------
     columns : (nulls,) the unit's targets whose responses were shuffled.
     r, p : (nulls,) correlation on shuffled test images, and its one-sided p.
+    selection : (nulls,) on shuffled training images held out to select; None where not known.
     model : fitted to the shuffled training responses; None where nothing was refitted.
     """
 
@@ -40,6 +41,7 @@ class Nulls:
     r: Floats
     p: Floats
     model: Any = None
+    selection: Floats | None = None
 
 
 def drawn(columns: Ids, count: int, seed: int, name: str) -> Ids:
@@ -80,7 +82,7 @@ def refitted(side: Side, columns: Ids, again: Again) -> Nulls:
     model = ENCODERS.load(again.config.name)(replace(again.config, images=None)).fit(train)
     predicted = model.predict(again.features, side.test)
     r, p = _tested(side, columns, predicted, again.seed)
-    return Nulls(columns, r, p, model)
+    return Nulls(columns, r, p, model, model.columns().get("r_selection"))
 
 
 def untrained(side: Side, columns: Ids, model: Any, features: Features, seed: int) -> Nulls:

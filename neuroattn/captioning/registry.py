@@ -75,19 +75,34 @@ class BankConfig(Section):
             )
 
 
+class Scored(Enum):
+    """On which images a target has to be explained to be captioned."""
+
+    training = "training"  # those held out of training to select: captions know no test image
+    test = "test"
+
+
 @dataclass(kw_only=True)
 class GateConfig(Section):
     """Which targets are captioned at all."""
 
+    images: Scored = science(
+        Scored.training,
+        "training: r on training images held out to select (r_selection), so that test images have"
+        " no say in which targets are captioned; where the encoder keeps none, and with test: r on"
+        " test images.",
+    )
     measure: Measure = science(
         Measure.corrected, "corrected (r squared over the noise ceiling) or r_squared."
     )
-    threshold: float = _share(0.1, "Least value of the measure, on test images.")
+    threshold: float = _share(0.1, "Least value of the measure.")
     min_ceiling: float = _share(
         0.05, "Least noise ceiling: below it, dividing by it makes anything of chance."
     )
     q: float = _share(
-        0.05, "Largest false discovery rate (column q of the encoder's scores); 1 asks nothing."
+        0.05,
+        "Largest false discovery rate (column q of scores.tsv), asked where test images are"
+        " scored, which is what it is of; 1 asks nothing.",
     )
 
 
@@ -280,7 +295,7 @@ STAGES = (
     ),
     Stage(
         name="caption",
-        version=1,
+        version=2,
         about="say in words what each target prefers: its weight as a natural embedding, captioned",
         reads=("caption", "captioner", "seed"),
         parents=_parents,

@@ -33,6 +33,7 @@ from neuroattn.captioning.registry import (
     SPACES,
     BankSource,
     CaptionConfig,
+    Scored,
     WriterConfig,
 )
 from neuroattn.captioning.targets import Rows, chosen_fold, fitted_parts, rows_of
@@ -85,7 +86,7 @@ def run(context: StageContext) -> StageResult:
     metrics = _metrics(frame, passed.passed, job.bank)
     metrics |= _analysed(job, found, frame)
     log.info("%d of %d targets captioned", int(passed.passed.sum()), len(scores))
-    return StageResult(metrics=metrics, methods=_methods(job, rows, metrics))
+    return StageResult(metrics=metrics, methods=_methods(job, rows, metrics, passed.images))
 
 
 @dataclass(frozen=True, eq=False)
@@ -356,7 +357,13 @@ def _metrics(frame: pd.DataFrame, passed: NDArray[np.bool_], bank: Bank) -> dict
     return found
 
 
-def _methods(job: _Job, rows: Rows, metrics: dict[str, float]) -> str:
+_SCORED = {
+    Scored.training: "training images held out to select",
+    Scored.test: "test images, so test scores of captioned targets are of chosen ones",
+}
+
+
+def _methods(job: _Job, rows: Rows, metrics: dict[str, float], images: Scored) -> str:
     config, captioner = job.config, job.writer.name
     how = (
         f"unit weights were projected onto {len(job.bank)} natural embeddings (decoupled softmax,"
@@ -367,7 +374,7 @@ def _methods(job: _Job, rows: Rows, metrics: dict[str, float]) -> str:
     )
     return (
         f"For captions, {how}; captioner: {captioner}. Targets were captioned where"
-        f" {config.gate.measure.value} was {config.gate.threshold:g} or more"
+        f" {config.gate.measure.value} on {_SCORED[images]}, was {config.gate.threshold:g} or more"
         f" ({metrics['captioned']:.0f} of {metrics['targets']:.0f});"
         f" {metrics['nulls']:.0f} null targets with shuffled responses went the same way."
     )

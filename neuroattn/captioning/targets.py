@@ -13,7 +13,7 @@ from neuroattn.captioning.bank import Bank
 from neuroattn.captioning.gates import Gate, evidence, evidence_of_nulls, gate_nulls
 from neuroattn.captioning.linear import space_weights
 from neuroattn.captioning.nulls import Again, Nulls, drawn, refitted, untrained
-from neuroattn.captioning.registry import CaptionConfig, Measure
+from neuroattn.captioning.registry import CaptionConfig, Measure, Scored
 from neuroattn.captioning.top_route import top_pictures
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.atomic import ensure_folder
@@ -194,8 +194,11 @@ def _top(context: StageContext, part: Fitted, own: Ids, nulls: Nulls, bank: Bank
 def _table(part: Fitted, own: Ids, nulls: Nulls, scores: pd.DataFrame, gate: Gate) -> pd.DataFrame:
     source, config = part.unit.columns[nulls.columns], gate.config
     ceiling = _of(scores, "nc")
-    let_through = gate_nulls(nulls.r, nulls.p, ceiling[source], gate)
-    squared = np.where(nulls.r > 0, nulls.r**2, 0.0)
+    # Nulls that were not fitted again were tested alone: their test images stand in.
+    known = nulls.selection if gate.images is Scored.training else None
+    r = nulls.r if known is None else known
+    let_through = gate_nulls(r, nulls.p, ceiling[source], gate)
+    squared = np.where(r > 0, r**2, 0.0)
     corrected = config.measure is Measure.corrected
     null_measure = squared / ceiling[source] if corrected else squared
     return pd.DataFrame(

@@ -22,11 +22,17 @@ from neuroattn.pipeline.config import RootConfig
 
 
 def composer(words: Sequence[str]) -> Callable[[str], RootConfig]:
-    """A function from a line of overrides to their config over ``words``, those of the run."""
+    """A function from a line of overrides to their config over ``words``, those of the run.
+
+    A variant composes variants of its own over its own words: a cited synthesis cites a judge.
+    """
 
     @cache
     def composed(line: str) -> RootConfig:
-        return _compose([*words, *_split(line)])
+        own = [*words, *_split(line)]
+        config = _compose(own)
+        config.composer = composer(own)
+        return config
 
     return lambda line: copy.deepcopy(composed(line))
 

@@ -165,7 +165,7 @@ FURTHER_STAGES = (
     ),
     Stage(
         name="imagery",
-        version=1,
+        version=2,
         about="decode imagined or other trials with a decoder that never saw such",
         reads=("imagery", "seed"),
         parents=lambda _: ("prepare", "features", "decode"),

@@ -5,12 +5,15 @@ averaged, and each is compared with what could have been imagined, pictures or t
 that the decoder predicts. Whether brains and images belong together is tested by permuting the
 pairing; with a dozen images the number of trials matters as much as p, so it stands beside it.
 
-Payload: ``imagery.tsv`` (direction, statistic, value, chance, p, images, trials), ``imagery.h5``
-(``/similarity`` brains x gallery, ``/image`` ids, ``/gallery`` ids, ``/own`` columns, ``/null``).
+Payload: ``imagery.tsv`` (direction, statistic, value, chance, p, images, trials, and of how many
+images the decoder had the picture in training), ``imagery.h5`` (``/similarity`` brains x gallery,
+``/image`` ids, ``/gallery`` ids, ``/own`` columns, ``/seen`` in training, ``/null``).
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +31,8 @@ from neuroattn.decoding.load import Loaded, LoadedSide, read_space
 from neuroattn.features.store import FeatureStore
 from neuroattn.stats import retrieval
 from neuroattn.stats.retrieval import DIRECTIONS, Chance
+
+log = logging.getLogger("neuroattn.decoding")
 
 TOP = (1, 5)
 _KEYS = ("hemisphere", "vertex")
@@ -49,16 +54,18 @@ def run(context: StageContext) -> StageResult:
     averaged, ids = retrieval.average_repeats(predicted, image)
     wanted, gallery_ids = _gallery(context, loaded, side, ids, options)
     own = np.arange(len(ids))
+    seen = seen_in_training(loaded.sides, prepared, ids)
     centre = predicted.mean(0, dtype=np.float64), wanted[: len(ids)].mean(0, dtype=np.float64)
     matrix = retrieval.cosine_similarity(averaged, wanted, centre)
     tests = tests_of(matrix, own, draws=options.permutations, seed=context.seed)
-    table = pd.DataFrame(_rows(tests, matrix, len(predicted)))
+    table = pd.DataFrame(_rows(tests, matrix, len(predicted), int(seen.sum())))
     context.out.table("imagery.tsv", table)
     with context.out.hdf5("imagery.h5") as file:
         for name, values in {
             "similarity": matrix, "image": ids, "gallery": gallery_ids, "own": own,
             "brain": averaged.astype(np.float32),
             "trials": np.bincount(np.searchsorted(ids, image)),
+            "seen": seen.astype(np.uint8),
             "null": tests[DIRECTIONS[0], "margin"].null,
         }.items():  # fmt: skip
             add_dataset(file, name, np.asarray(values))
@@ -68,7 +75,37 @@ def run(context: StageContext) -> StageResult:
         for suffix, value in (("", test.observed), (".p", test.p))
     }
     metrics |= {"imagery.trials": float(len(predicted)), "imagery.images": float(len(ids))}
-    return StageResult(metrics=metrics, methods=_methods(prepared, predicted, ids, wanted, options))
+    metrics["imagery.seen_in_training"] = float(seen.mean())
+    methods = _methods(prepared, predicted, seen, wanted, options)
+    return StageResult(metrics=metrics, methods=methods)
+
+
+def seen_in_training(
+    sides: Sequence[LoadedSide], prepared: Prepared, ids: Ids
+) -> NDArray[np.bool_]:
+    """Which images of the trial set are pictures that the decoder was trained on (images,).
+
+    Trial sets number their images differently, so pictures are told by their digest: one that was
+    scaled or cropped anew is not recognised. A decoder that has seen a picture may know its
+    embedding by heart; what it then finds in a trial was not new to it.
+    """
+    trained: set[str] = set()
+    for side in sides:
+        trained |= set(_digests(side.unit.data, side.train))
+    seen = np.array([digest in trained for digest in _digests(prepared, ids)], dtype=bool)
+    if seen.any():
+        log.warning(
+            "%d of %d images of these trials were among the training images of the decoder: this"
+            " is no test on new images. Leave them out of training (dataset.split), or say so",
+            int(seen.sum()), len(seen),
+        )  # fmt: skip
+    return seen
+
+
+def _digests(prepared: Prepared, ids: Ids) -> list[str]:
+    table = prepared.images
+    known = dict(zip(table["image"].tolist(), table["sha256"].astype(str), strict=True))
+    return [known[image] for image in ids.tolist()]
 
 
 def tests_of(
@@ -184,23 +221,29 @@ def _read(space: Any, store: FeatureStore, ids: Ids) -> Rows:
 
 
 def _rows(
-    tests: dict[tuple[str, str], Chance], matrix: NDArray[np.float32], trials: int
+    tests: dict[tuple[str, str], Chance], matrix: NDArray[np.float32], trials: int, seen: int
 ) -> list[dict[str, Any]]:
     return [
         {"direction": direction, "statistic": name, "value": test.observed,
          "chance": float(test.null.mean()), "high": float(np.quantile(test.null, 0.95)),
-         "p": test.p, "images": len(matrix), "gallery": matrix.shape[1], "trials": trials}
+         "p": test.p, "images": len(matrix), "gallery": matrix.shape[1], "trials": trials,
+         "seen": seen}
         for (direction, name), test in tests.items()
     ]  # fmt: skip
 
 
 def _methods(
-    prepared: Prepared, predicted: Rows, ids: Ids, wanted: Rows, options: ImageryConfig
+    prepared: Prepared,
+    predicted: Rows,
+    seen: NDArray[np.bool_],
+    wanted: Rows,
+    options: ImageryConfig,
 ) -> str:
     note = str(prepared.description.get("description", ""))
     return (
-        f"The decoder was tried on {len(predicted)} trials of {len(ids)} images of another set"
-        f" ({note}), which no part of it was fitted to; brains, averaged by image, were compared"
+        f"The decoder was tried on {len(predicted)} trials of {len(seen)} images of another set"
+        f" ({note}), which no part of it was fitted to; {int(seen.sum())} of these images were"
+        " among its training images; brains, averaged by image, were compared"
         f" with {len(wanted)} embeddings, and the pairing was permuted {options.permutations}"
         " times."
     )

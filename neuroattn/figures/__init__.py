@@ -7,7 +7,7 @@ touches pyplot, so no figure outlives its last reference and no display is neede
 
 from __future__ import annotations
 
-from neuroattn.figures.export import data_uri, save, to_png, to_svg
+from neuroattn.figures.export import data_uri, save, to_png, to_svg, to_webp
 from neuroattn.figures.predictions import Example, measured_against_predicted
 from neuroattn.figures.scores import (
     Group,
@@ -31,4 +31,5 @@ __all__ = [
     "scores_by_roi",
     "to_png",
     "to_svg",
+    "to_webp",
 ]

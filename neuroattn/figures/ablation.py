@@ -12,7 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from neuroattn.figures.theme import (
@@ -30,6 +32,12 @@ from neuroattn.figures.theme import (
 
 Floats = NDArray[np.floating[Any]]
 SHARES = "PuBu"
+BAND = "#d5dae0"
+_MARK: dict[str, Any] = {
+    "marker": "o", "markersize": 6, "markeredgecolor": "white", "linestyle": "",
+}  # fmt: skip
+_WHOLE: dict[str, Any] = {"color": INK, "linewidth": 1}
+_CHANCE: dict[str, Any] = {"color": MUTED, "linewidth": 1, "linestyle": ":"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ def ablation_bars(
     intact, chance : lines at what the whole decoder reaches, and at what none would.
     """
     rows = max((len(bars) for _, bars in panels), default=0)
-    figure = frame(1.95 + 0.27 * max(rows, 3), title, subtitle, stamp)
+    figure = frame(2.25 + 0.27 * max(rows, 3), title, subtitle, stamp)
     if not rows:
         explain_absence(figure.add_subplot(), "no network was left out")
         return figure
@@ -70,32 +78,41 @@ def ablation_bars(
     for place, (heading, bars) in enumerate(panels):
         for row, bar in enumerate(bars):
             _bar(axes[place], row, bar)
-        axes[place].axvline(intact, color=INK, linewidth=1)
-        axes[place].axvline(chance, color=MUTED, linewidth=1, linestyle=":")
+        axes[place].axvline(intact, **_WHOLE)
+        axes[place].axvline(chance, **_CHANCE)
         _label(axes[place], [bar.name for bar in panels[0][1]])
-        axes[place].set_title(f"\n{heading}", loc="left")  # the legend spans all panels above
+        # Two lines of room for the legend, which spans all panels above.
+        axes[place].set_title(f"\n\n{heading}", loc="left")
         axes[place].set_xlabel(unit)
-    legend = axes[0].legend(
-        handles=[
-            Patch(color=ORANGE, label="beyond its controls"),
-            Patch(color=BLUE, label="not beyond them"),
-            Patch(color="#d5dae0", label="95 % of random parcels of its size"),
-        ],
-        loc="lower left", bbox_to_anchor=(0, 1.09), ncols=3,
-    )  # fmt: skip
-    legend.set_in_layout(False)
+        axes[place].margins(x=0.06)
+    _explain(figure, axes[0])
     return figure
+
+
+def _explain(figure: Figure, axes: Axes) -> None:
+    """A legend above the headings of the panels, however high these are."""
+    above = ScaledTranslation(0, 20 / 72, figure.dpi_scale_trans)
+    axes.legend(
+        handles=[
+            Line2D([], [], color=ORANGE, label="beyond its controls", **_MARK),
+            Line2D([], [], label="the whole brain", **_WHOLE),
+            Line2D([], [], color=BLUE, label="not beyond them", **_MARK),
+            Line2D([], [], label="chance", **_CHANCE),
+            Patch(color=BAND, label="95 % of random parcels of its size"),
+        ],
+        loc="lower left", bbox_to_anchor=(0, 1), bbox_transform=axes.transAxes + above, ncols=3,
+        borderaxespad=0, borderpad=0,
+    ).set_in_layout(False)  # fmt: skip
 
 
 def _bar(axes: Axes, row: int, bar: Bar) -> None:
     if np.isfinite(bar.low):
-        axes.barh(row, max(bar.high - bar.low, 1e-4), left=bar.low, height=0.72, color="#d5dae0")
-    colour = ORANGE if bar.found else BLUE
-    axes.plot(bar.value, row, marker="o", markersize=6, color=colour, markeredgecolor="white")
+        axes.barh(row, max(bar.high - bar.low, 1e-4), left=bar.low, height=0.72, color=BAND)
+    axes.plot(bar.value, row, color=ORANGE if bar.found else BLUE, zorder=3, **_MARK)
 
 
 def _label(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), [legible(name, 24) for name in names])
+    axes.set_yticks(range(len(names)), [legible(name, 30) for name in names])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.grid(axis="y", visible=False)

@@ -29,6 +29,7 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 COLOURS = ("#2a6592", "#b95116", "#3d8b6d", "#8a5a96", "#a07b00", "#5b6773")
 MARKERS = ("o", "D", "s", "^", "v", "P")
 MOST = len(COLOURS)
+LONGEST = 28  # characters of a row's name
 _ABREAST = 3  # panels of curves in a row
 _LEGEND = 0.3  # inches
 _APART = 0.5  # of labels, as a step of the logarithm
@@ -55,6 +56,7 @@ def values_by_region(
     subtitle: str,
     unit: str,
     rows_are: str = "Region of interest",
+    longest: int = LONGEST,
 ) -> Figure:
     """Dots with intervals, a row of them for each region, one mark a series.
 
@@ -62,6 +64,7 @@ def values_by_region(
     ----------
     regions : names, from top to bottom.
     series : `MOST` at most, each with (regions,) values.
+    longest : characters of a name before it is cut.
     """
     shown = list(series)[:MOST]
     rows = max(len(regions), 2)
@@ -77,7 +80,7 @@ def values_by_region(
     for row in range(1, len(regions), 2):
         axes.axhspan(row - 0.5, row + 0.5, color="#f5f7f9", zorder=0)
     axes.axvline(0, color=MUTED, linewidth=0.8, zorder=1)
-    _label(axes, regions)
+    _label(axes, regions, longest)
     axes.set_ylabel(rows_are)
     axes.set_xlabel(unit)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
@@ -232,8 +235,8 @@ def _draw(axes: Axes, series: Series, rows: Floats, place: int) -> None:
     )  # fmt: skip
 
 
-def _label(axes: Axes, regions: Sequence[str]) -> None:
-    axes.set_yticks(range(len(regions)), [legible(name) for name in regions])
+def _label(axes: Axes, regions: Sequence[str], longest: int = LONGEST) -> None:
+    axes.set_yticks(range(len(regions)), [legible(name, longest) for name in regions])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_ylim(len(regions) - 0.45, -0.55)
     axes.set_ylabel("Region of interest")

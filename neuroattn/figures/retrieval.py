@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from neuroattn.figures.comparison import COLOURS, MARKERS
@@ -93,6 +93,7 @@ def accuracies(
                (one for _, panel in panels for one in panel))  # fmt: skip
     handles, names = axes[0].get_legend_handles_labels()
     known = dict(zip(names, handles, strict=True))
+    known["chance"] = known.pop("chance")  # last, after the series
     axes[0].legend(
         list(known.values()), list(known), loc="lower left", bbox_to_anchor=(0, 1.0),
         ncols=len(known),
@@ -158,7 +159,7 @@ def gallery_curve(
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
     axes.set_xlabel("Images in the gallery")
     axes.set_ylabel("Found first")
-    axes.legend(loc="upper right")
+    axes.legend(loc="best")  # curves fall, but those of a good decoder fill the upper right
     return figure
 
 
@@ -226,20 +227,33 @@ def pairing(
 ) -> Figure:
     """A small matrix of brains by images, and the statistic of its pairs among random pairings."""
     figure = frame(3.7, title, subtitle, stamp)
-    left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])
+    left, right = figure.subplots(1, 2, width_ratios=[1.2, 1])
     most = float(np.nanmax(np.abs(similarity))) if similarity.size else 1.0
-    left.imshow(similarity, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
+    drawn = left.imshow(similarity, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
     left.grid(visible=False)
-    left.set_xlabel("Gallery; pairs on the diagonal")
-    left.set_ylabel("Brains")
+    brains, gallery = similarity.shape
+    left.set_xlabel(f"{gallery} in the gallery; pairs on the diagonal")
+    left.set_ylabel(f"{brains} brains, averaged over trials")
     left.set_xticks([])
     left.set_yticks([])
-    right.hist(null, bins=40, color=PALE)
-    right.axvline(observed, color=ORANGE, linewidth=2)
-    right.annotate(
-        "as paired", (observed, 0.96), xycoords=("data", "axes fraction"), xytext=(-4, 0),
-        textcoords="offset points", ha="right", va="top", color=ORANGE, fontsize=8,
-    )  # fmt: skip
+    bar = figure.colorbar(drawn, ax=left, pad=0.03)
+    bar.set_label("Cosine, centred")
+    bar.outline.set_visible(False)
+    _null(right, null, observed)
     right.set_xlabel(unit)
     right.set_ylabel("Random pairings")
     return figure
+
+
+def _null(axes: Axes, null: Floats, observed: float) -> None:
+    """Random pairings, and the true one with its name on the side that has room."""
+    axes.hist(null, bins=int(np.clip(len(null) // 25, 8, 40)), color=PALE)
+    axes.axvline(observed, color=ORANGE, linewidth=2)
+    axes.margins(y=0.15)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    right = bool(len(null)) and observed < float(np.median(null))
+    axes.annotate(
+        "as paired", (observed, 0.97), xycoords=("data", "axes fraction"),
+        xytext=(4 if right else -4, 0), textcoords="offset points",
+        ha="left" if right else "right", va="top", color=ORANGE, fontsize=8,
+    )  # fmt: skip

@@ -10,15 +10,18 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from neuroattn.figures.comparison import COLOURS, MARKERS
 from neuroattn.figures.theme import (
+    BOTTOM,
     INK,
     MUTED,
     ORANGE,
     RULE,
+    TOP,
     WIDTH,
     Stamp,
     explain_absence,
@@ -32,7 +35,7 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 _LEFT, _GAP, _TOP = 1.32, 0.05, 0.76  # inches: room for labels, between pictures, for the title
 _NUMBER, _APART = 0.17, 0.1  # inches for a picture's value, and between groups of strips
 _LARGEST = 0.95  # inches of a picture's side
-_PANELS = 3
+_PANELS, _LEGEND = 2, 0.3  # curves abreast; inches of what stands above them
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +197,8 @@ def scale_curves(
     chosen : objective -> the scale that was chosen, on other seeds; marked by a ring.
     """
     rows = max(1, -(-len(curves) // _PANELS))
-    figure = frame(1.5 + 1.75 * rows, title, subtitle, stamp)
+    height = 1.2 + _LEGEND + 2.0 * rows
+    figure = frame(height, title, subtitle, stamp)
     if not curves:
         explain_absence(figure.add_subplot(), "no scale was tried")
         return figure
@@ -203,7 +207,16 @@ def scale_curves(
         _curve(axes, curve, chosen)
     for axes in panels[len(curves) :]:
         axes.set_axis_off()
-    panels[0].legend(loc="upper left", bbox_to_anchor=(0, -0.42), ncols=4)
+    # Above the panels and outside their layout, which would give its width to one of them.
+    room = 1 - (TOP + _LEGEND + BOTTOM) / height
+    figure.set_layout_engine(
+        ConstrainedLayoutEngine(rect=(0.012, BOTTOM / height, 0.976, room), wspace=0.06)
+    )
+    handles, names = panels[0].get_legend_handles_labels()
+    legend = figure.legend(
+        handles, names, loc="upper left", ncols=4, bbox_to_anchor=(0.012, 1 - TOP / height)
+    )
+    legend.set_in_layout(False)
     return figure
 
 
@@ -224,7 +237,7 @@ def _curve(axes: Axes, curve: Curve, chosen: Mapping[str, float]) -> None:
                   markeredgecolor=colour, zorder=4)  # fmt: skip
     if curve.level is not None:
         axes.axhline(curve.level, color=MUTED, linestyle="--", linewidth=0.9)
-    axes.set_title(legible(curve.name, 34), loc="left", fontsize=8, pad=4)
+    axes.set_title(legible(curve.name, 48), loc="left", fontsize=8, pad=4)
     axes.set_xticks(places, [f"{scale:g}" for scale in curve.scales])
     axes.set_xlabel("Scale", fontsize=7.5)
     axes.tick_params(labelsize=7)

@@ -18,8 +18,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from neuroattn.features.backbones import Backbone
 from neuroattn.generators.library import diffusers
-from neuroattn.generators.making import Made, Maker, Workplace, seeded, trained
+from neuroattn.generators.making import Made, Maker, Workplace, image_network, seeded, trained
+from neuroattn.generators.perceptual import perceptual_distance
 from neuroattn.generators.registry import AutoencoderConfig, ModelConfig
 from neuroattn.generators.scenes import SceneSource, Side, scene_set
 from neuroattn.training.batches import Batch, BatchSource, EvaluationLoader
@@ -60,9 +62,15 @@ def network(config: AutoencoderConfig) -> AutoencoderNetwork:
 
 @dataclass(frozen=True)
 class AutoencoderTask:
-    """Absolute error of pixels and of edges, and a little divergence."""
+    """Absolute error of pixels and edges, what an image network sees, and a little divergence.
+
+    Parameters
+    ----------
+    eyes : the frozen image network; None where ``perceptual_weight`` is 0.
+    """
 
     config: AutoencoderConfig
+    eyes: Backbone | None
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Loss of a batch of pixels in [0, 1]."""
@@ -71,6 +79,9 @@ class AutoencoderTask:
         per_value = divergence.mean() / pixels[0].numel()
         wrong = functional.l1_loss(out, pixels) + self.config.edge_weight * edge_error(out, pixels)
         total: Tensor = wrong + self.config.kl_weight * per_value
+        if self.eyes is not None:
+            seen = perceptual_distance(self.eyes, (out + 1) / 2, batch["pixels"])
+            total = total + self.config.perceptual_weight * seen
         return total
 
     def evaluate(self, model: nn.Module, loader: EvaluationLoader) -> Mapping[str, float]:
@@ -83,6 +94,13 @@ class AutoencoderTask:
             total += float(self.loss(model, batch)) * count
             squared, rows = squared + float(error) * count, rows + count
         return {"loss": total / rows, "psnr": psnr(squared / rows)}
+
+
+def eyes(config: AutoencoderConfig, device: torch.device) -> Backbone | None:
+    """The image network of the perceptual loss, if it has a weight."""
+    if config.perceptual_weight == 0:
+        return None
+    return image_network(config.backbone, SIDE, device)
 
 
 def edge_error(out: Tensor, pixels: Tensor) -> Tensor:
@@ -129,7 +147,7 @@ def train(config: AutoencoderConfig, place: Workplace) -> Made:
     """Train the autoencoder, or resume."""
     data, sources = small_scenes(config, place)
     model = seeded(config, lambda: network(config))
-    task = AutoencoderTask(config)
+    task = AutoencoderTask(config, eyes(config, place.device))
     outcome = trained(model, task, data, config, place)
     scores = evaluated(task, model, sources, config, place)
     vae: Any = model.vae

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from neuroattn.core.seeding import derive_seed
+from neuroattn.features.backbones import Backbone
 from neuroattn.generators.cards import identity, read_card
 from neuroattn.generators.registry import ModelConfig
 from neuroattn.training.loop import Outcome, Runtime, fit
@@ -109,6 +110,15 @@ def trained(
         folder=place.work,
         runtime=place.runtime,
     )
+
+
+def image_network(name: str, side: int, device: torch.device) -> Backbone:
+    """A frozen image network of the features, for pictures of ``side`` pixels."""
+    from neuroattn.features.registry import BACKBONES
+
+    config = BACKBONES.entry(name).schema(image_size=side, layers=["pooled"])
+    made: Backbone = BACKBONES.load(name)(config, device)
+    return made
 
 
 def half_weights(network: nn.Module) -> dict[str, torch.Tensor]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from neuroattn.core.config import Choice, Section, execution, science, section
 from neuroattn.core.registry import Entry, Registry
+from neuroattn.core.stage import Stage
 from neuroattn.training.registry import Precision, TrainingConfig
 
 
@@ -126,10 +127,16 @@ class AutoencoderConfig(ModelConfig):
         "Channels of its stages; three halvings lie between four.", [32, 64, 96, 128]
     )
     latent_channels: int = _one("Channels of a latent.", 8)
-    norm_groups: int = _one("Groups of its normalisation.", 16)
+    norm_groups: int = _one(
+        "Groups of its normalisation; a group of one channel forgets brightness and contrast.", 4
+    )
     kl_weight: float = _one(
         "Weight of the divergence from the unit normal, per pixel value.", 1e-4, 0
     )
+    perceptual_weight: float = _one(
+        "Weight of the distance that a frozen image network sees; 0 leaves the network out.", 0.3, 0
+    )
+    backbone: str = science("efficientnet_lite0", "That image network.")
     edge_weight: float = _one(
         "Weight of the error of differences between neighbouring pixels.", 1.0, 0
     )
@@ -334,4 +341,36 @@ GENERATORS = Registry(
         "sd3": _picture_generator(SD3Config),
         "sd_variations": _picture_generator(SDVariationsConfig),
     },
+)
+
+
+@dataclass(kw_only=True)
+class ShowcaseConfig(Section):
+    """What is shown of the embedded models."""
+
+    folder: str | None = execution(
+        None,
+        "Folder with the models by name (outputs/models); null shows those that ship. Digests"
+        " of their files enter the fingerprint.",
+    )
+    scenes: int = science(
+        12, "Held-out scenes that are shown.", check=lambda n: 1 <= n <= 60, must="be from 1 to 60"
+    )
+    nearest: int = _one(
+        "Training scenes among which the nearest one is sought; drawn anew, 6 ms each.", 4000, 0
+    )
+    steps: int = _one("Denoising steps of the samples.", 25)
+    guidance: float = _one("Classifier-free guidance of the samples; 1 is none.", 2.0, 0)
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        name="showcase",
+        version=1,
+        about="show what the embedded models can do: samples, captions, verdicts, scores",
+        reads=("showcase",),
+        leaves="neuroattn.generators.showcase:leaves",
+        run="neuroattn.generators.showcase:run",
+        label=lambda _config: "models",
+    ),
 )

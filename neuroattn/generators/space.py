@@ -27,6 +27,7 @@ from neuroattn.generators.making import (
     Maker,
     Workplace,
     half_weights,
+    image_network,
     put_half_weights,
     seeded,
     trained,
@@ -205,15 +206,6 @@ class Space:
         """Unit-length embeddings of sentences."""
         tokens = self.words.batch(captions, self.length).to(self.network.logit_scale.device)
         return functional.normalize(self.network.text(tokens), dim=-1)
-
-
-def image_network(name: str, side: int, device: torch.device) -> Backbone:
-    """The frozen network below the image head."""
-    from neuroattn.features.registry import BACKBONES
-
-    config = BACKBONES.entry(name).schema(image_size=side, layers=["pooled"])
-    made: Backbone = BACKBONES.load(name)(config, device)
-    return made
 
 
 def image_features(one: SceneSet, config: SpaceConfig, backbone: Backbone) -> NDArray[np.float16]:

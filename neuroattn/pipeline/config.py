@@ -18,7 +18,7 @@ from neuroattn.decoding.decoder_schemas import DecoderConfig
 from neuroattn.decoding.prior_schemas import PriorConfig
 from neuroattn.encoding.registry import EncoderConfig, PredictConfig, ScoringConfig
 from neuroattn.features.registry import BackboneConfig
-from neuroattn.generators.registry import GeneratorChoice
+from neuroattn.generators.registry import GeneratorChoice, ShowcaseConfig
 from neuroattn.maps.registry import MapsConfig
 from neuroattn.pipeline.published import PublishedConfig
 from neuroattn.reports.registry import ReportConfig
@@ -50,6 +50,7 @@ class RootConfig(Section):
     scoring: ScoringConfig = section(ScoringConfig, "How well scores are known.")
     predict: PredictConfig = section(PredictConfig, "New pictures for a fitted encoder.")
     generator: GeneratorChoice = section(GeneratorChoice, "The model that draws pictures.")
+    showcase: ShowcaseConfig = section(ShowcaseConfig, "What is shown of the embedded models.")
     guidance: GuidanceConfig = section(GuidanceConfig, "How a generator is guided by an encoder.")
     synthesis: SynthesisConfig = section(SynthesisConfig, "What pictures are made for.")
     decoder: DecoderConfig = section(DecoderConfig, "From responses to image embeddings.")

@@ -22,7 +22,9 @@ from neuroattn.pipeline import plugins
 from neuroattn.reports import registry as reports
 from neuroattn.synthesis import registry as synthesis
 
-ROOMS = (data, features, encoding, decoding, synthesis, captioning, maps, compare, reports)
+ROOMS = (
+    data, features, generators, encoding, decoding, synthesis, captioning, maps, compare, reports,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ class Picture:
     content: bytes
     alt: str
     caption: str
-    format: Literal["svg", "png"] = "svg"
+    format: Literal["svg", "png", "webp"] = "svg"
 
     @property
     def uri(self) -> Markup:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +22,11 @@ CHAINS: dict[str, tuple[str, ...]] = {
     "caption": ("prepare", "features", "encode", "caption"),
     "synthesize": ("prepare", "features", "encode", "synthesize"),
     "map": ("prepare", "features", "encode", "map"),
+    "showcase": ("showcase",),
 }
 OTHER = "encode/other-"  # parents that are shown beside the main encoder
 DECODER = "decode/other-"  # and beside the main decoder
+SYNTHESIS = "synthesize/other-"  # and beside the main set of pictures
 
 
 def _known(stages: Any) -> bool:
@@ -50,7 +54,16 @@ class ReportConfig(Section):
     decoders: list[str] = execution(
         [],
         "Other decode artefacts whose retrieval stands beside the main one's, by reference or by"
-        " overrides of this run (prior=none).",
+        " overrides of this run (prior=none); several values of a key, by commas, are as many"
+        " artefacts ('dataset.subjects=[a],[b] seed=0,1').",
+        check=lambda names: len(set(names)) == len(names),
+        must="name none twice",
+    )
+    syntheses: list[str] = execution(
+        [],
+        "Other synthesize artefacts that stand beside the main one, by reference or by overrides of"
+        " this run: at other scales they make a curve (guidance.scale=0.3), by other methods a"
+        " comparison (guidance=captions).",
         check=lambda names: len(set(names)) == len(names),
         must="name none twice",
     )
@@ -85,11 +98,57 @@ def needed(stages: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(parent for stage in stages for parent in CHAINS[stage]))
 
 
+def each_of(entry: str) -> list[str]:
+    """Lines of overrides that an entry with several values of a key stands for, or itself.
+
+    Values are parted by commas outside of brackets and quotes, as in a sweep of the command line.
+    """
+    try:
+        words = shlex.split(entry)
+    except ValueError:  # an open quote: composing it says so
+        return [entry]
+    if not words or not all("=" in word for word in words):
+        return [entry]  # a reference
+    keys = [word.partition("=")[0] for word in words]
+    choices = [_parted(word.partition("=")[2]) for word in words]
+    if all(len(values) == 1 for values in choices):
+        return [entry]
+    return [
+        shlex.join(f"{key}={value}" for key, value in zip(keys, values, strict=True))
+        for values in itertools.product(*choices)
+    ]
+
+
+def _parted(value: str) -> list[str]:
+    """Parts of ``value`` between commas that stand in no bracket and no quotes."""
+    parts, depth, quote = [""], 0, ""
+    for character in value:
+        if quote or character in "'\"":
+            quote = "" if character == quote else quote or character
+        depth += (character in "[{(") - (character in "]})") if not quote else 0
+        if character == "," and not depth and not quote:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
+def _expanded(entries: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(line for entry in entries for line in each_of(entry)))
+
+
 def _cites(config: Any) -> Mapping[str, tuple[str, str]]:
-    named = enumerate(config.report.others, start=1)
-    found = {f"{OTHER}{number}": ("encode", reference) for number, reference in named}
-    named = enumerate(config.report.decoders, start=1)
-    return found | {f"{DECODER}{number}": ("decode", reference) for number, reference in named}
+    report = config.report
+    lists = (
+        (OTHER, "encode", report.others),
+        (DECODER, "decode", report.decoders),
+        (SYNTHESIS, "synthesize", report.syntheses),
+    )
+    return {
+        f"{alias}{number}": (stage, reference)
+        for alias, stage, references in lists
+        for number, reference in enumerate(_expanded(references), start=1)
+    }
 
 
 def _label(config: Any) -> str:
@@ -99,7 +158,7 @@ def _label(config: Any) -> str:
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="report",
-        version=3,
+        version=4,
         about="one HTML page: data, split, scores, figures, Methods text, errors, provenance",
         reads=("report",),
         parents=lambda config: needed(config.report.stages),

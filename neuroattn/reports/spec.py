@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from neuroattn.core.registry import load
 from neuroattn.reports.blocks import Block, BuiltSection, Notice, Report
+from neuroattn.reports.registry import needed
 from neuroattn.reports.sources import Sources
 
 
@@ -63,13 +64,21 @@ SECTIONS: tuple[SectionSpec, ...] = (
     SectionSpec("attention", "Attention", f"{_ROOM}.attention:blocks", chains=_ENCODING[1]),
     SectionSpec("training", "Training", f"{_ROOM}.training:blocks", chains=_ENCODING[1]),
     SectionSpec("decoding", "Decoding", f"{_ROOM}.decoding:blocks", *_DECODING),
+    SectionSpec(
+        "decoders", "Decoders side by side", f"{_ROOM}.decoders:blocks", chains=("decode",)
+    ),
     SectionSpec("ablation", "Networks", f"{_ROOM}.decoding:ablation", ("ablate",), ("ablate",)),
     SectionSpec("imagery", "Imagery", f"{_ROOM}.decoding:imagery", ("imagery",), ("imagery",)),
     SectionSpec("prior", "Blur prior", f"{_ROOM}.prior:blocks", ("decode",), ("decode",)),
     SectionSpec(
         "synthesis", "Synthesis", f"{_ROOM}.synthesis:blocks", ("synthesize",), ("synthesize",)
     ),
+    SectionSpec("scales", "Scale of guidance", f"{_ROOM}.scales:blocks", chains=("synthesize",)),
+    SectionSpec("sets", "Sets side by side", f"{_ROOM}.sets:blocks", chains=("synthesize",)),
     SectionSpec("generator", "The generator", f"{_ROOM}.generators:blocks", chains=("synthesize",)),
+    SectionSpec(
+        "embedded", "The embedded models", f"{_ROOM}.showcase:blocks", ("showcase",), ("showcase",)
+    ),
     SectionSpec("captions", "Captions", f"{_ROOM}.captions:blocks", ("caption",), ("caption",)),
     SectionSpec("methods", "Methods", f"{_ROOM}.methods:blocks"),
     SectionSpec("about", "About this report", f"{_ROOM}.about:blocks"),
@@ -95,6 +104,8 @@ def _built(sources: Sources, specs: Iterable[SectionSpec]) -> Iterator[BuiltSect
     for spec in specs:
         if spec.chains and not set(spec.chains) & set(sources.options.stages):
             continue
+        if not set(spec.needs) <= set(needed(sources.options.stages)):
+            continue  # nobody asked for what it would show
         blocks = _missing(spec, sources) or load(spec.build)(sources)
         if blocks:
             yield BuiltSection(spec.anchor, spec.title, tuple(blocks))

@@ -8,6 +8,7 @@ common it is, with its uncertainty (Ince, Paton, Kay & Schyns 2021, eLife 10:e62
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,54 @@ def over_subjects(values: Floats, level: float = 0.95) -> Estimate:
     error = float(known.std(ddof=1)) / math.sqrt(known.size)
     reach = float(stdtrit(known.size - 1, 0.5 + level / 2)) * error
     return Estimate(mean, mean - reach, mean + reach)
+
+
+@dataclass(frozen=True, eq=False)
+class SeedTable:
+    """One figure of several subjects and several seeds.
+
+    Parameters
+    ----------
+    subjects, seeds : rows and columns.
+    values : (subjects, seeds), NaN where there is no such run.
+    """
+
+    subjects: Sequence[str]
+    seeds: Sequence[int]
+    values: Floats
+
+    @property
+    def mean(self) -> Floats:
+        """Mean over the seeds of each subject (subjects,)."""
+        known = np.isfinite(self.values)
+        total = np.where(known, self.values, 0.0).sum(axis=1)
+        return np.asarray(np.where(known.any(axis=1), total / known.sum(axis=1).clip(1), np.nan))
+
+    @property
+    def sd(self) -> Floats:
+        """Standard deviation over the seeds of each subject (subjects,); NaN with fewer than two.
+
+        It tells how much a figure depends on the start of training, and nothing of other images
+        or subjects.
+        """
+        known = np.isfinite(self.values)
+        count = known.sum(axis=1)
+        squares = np.where(known, self.values - self.mean[:, None], 0.0) ** 2
+        spread = np.sqrt(squares.sum(axis=1) / (count - 1).clip(1))
+        return np.asarray(np.where(count > 1, spread, np.nan))
+
+    @property
+    def overall(self) -> Estimate:
+        """Mean over subjects of their means over seeds, with the interval of `over_subjects`."""
+        return over_subjects(self.mean)
+
+
+def seed_table(values: Mapping[tuple[str, int], float]) -> SeedTable:
+    """Arrange (subject, seed) -> value by subject and seed, both ascending."""
+    subjects = sorted({subject for subject, _ in values})
+    seeds = sorted({seed for _, seed in values})
+    rows = [[values.get((subject, seed), math.nan) for seed in seeds] for subject in subjects]
+    return SeedTable(subjects, seeds, np.array(rows, dtype=np.float64).reshape(len(rows), -1))
 
 
 def prevalence(

@@ -1,7 +1,7 @@
 """The evaluation as a part of the stage: pictures, real ones beside them, and the tables.
 
-Payload: ``evaluation.tsv``, ``gains.tsv``, ``matrix.tsv``, ``referee.tsv``, ``evaluation.json``,
-and ``real/`` with ``real.tsv``: the test pictures that the guide puts highest.
+Payload: ``evaluation.tsv``, ``halves.tsv``, ``gains.tsv``, ``matrix.tsv``, ``referee.tsv``,
+``evaluation.json``, and ``real/`` with ``real.tsv``: the test pictures that the guide puts highest.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from neuroattn.synthesis.evaluate import (
     referee_table,
 )
 from neuroattn.synthesis.evaluation_schemas import EvaluationConfig
+from neuroattn.synthesis.halves import half_table
 from neuroattn.synthesis.jobs import png
 from neuroattn.synthesis.judged import Opinion
 from neuroattn.synthesis.retrieval import best_pictures
@@ -40,7 +41,7 @@ from neuroattn.synthesis.views import Pictures, Views, open_views, preferred, sm
 from neuroattn.synthesis.wishes import Wish
 
 EVALUATION, GAINS, MATRIX, REFEREE = "evaluation.tsv", "gains.tsv", "matrix.tsv", "referee.tsv"
-FACTS, REAL, SHOWN = "evaluation.json", "real.tsv", "real"
+FACTS, REAL, SHOWN, HALVES = "evaluation.json", "real.tsv", "real", "halves.tsv"
 _SIDE = 256  # of reference pictures; features see them at their network's own size
 
 
@@ -87,6 +88,8 @@ def assess(
     gains = gain_table(made, config.draws)
     context.out.table(EVALUATION, measures)
     context.out.table(GAINS, gains)
+    halves = half_table(made, seen, reference, config.directions, config.draws)
+    context.out.table(HALVES, halves)
     context.out.table(MATRIX, matrix_table(made, regions, wishes, config.draws))
     if seen.referee:
         context.out.table(REFEREE, referee_table(files, seen))

@@ -36,18 +36,19 @@ class Scene:
     Parameters
     ----------
     value : pixels in [0, 1] to a value for each picture.
-    text, guidance : what the generator is told, and by how much that is exaggerated.
+    text, guidance : what the generator is told (one for all pictures, or one for each), and by how
+        much that is exaggerated.
     """
 
     generator: Generator
     value: Value
-    text: str | None = None
+    text: str | Sequence[str] | None = None
     guidance: float = 1.0
     account: Account = field(default_factory=Account)
 
     def condition(self, count: int) -> Condition:
         """The condition of so many pictures."""
-        text = None if self.text is None else [self.text]
+        text = [self.text] if isinstance(self.text, str) else self.text
         return self.generator.condition(count, text=text)
 
     def predict(self, latents: Tensor, level: Level, condition: Condition) -> Tensor:

@@ -30,6 +30,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from neuroattn.stats.pictures import best_scale as best_of_scales
 from neuroattn.stats.pictures import (
     diversity,
     frechet,
@@ -283,10 +284,11 @@ def best_scale(sweep: pd.DataFrame, objective: str, limit: float = 1.1) -> float
     )
     by = "judge" if "judge" in own and own["judge"].notna().any() else "guide"
     scales, reached = own.index.to_numpy(dtype=float), own[by].to_numpy(dtype=float)
-    fair = np.ones(len(own), dtype=bool)
+    realism = None
     if "frechet" in own and (scales == 0).any():
         distance = own["frechet"].to_numpy(dtype=float)
-        fair = distance <= limit * distance[scales == 0][0]
-    if not fair.any():
+        realism = distance / distance[scales == 0][0]
+    best = best_of_scales(scales, reached, realism, limit)
+    if not np.isfinite(best):
         raise ValueError(f"no scale for {objective} among {scales.tolist()}")
-    return float(scales[fair][np.argmax(reached[fair])])
+    return best

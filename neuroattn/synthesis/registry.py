@@ -20,6 +20,7 @@ from neuroattn.generators.registry import GENERATORS
 from neuroattn.synthesis.evaluation_schemas import EvaluationConfig, evaluation_leaves
 
 JUDGE, GUIDE, SHARD = "judge", "guide", "shard"  # how cited artefacts are called
+TOLD = "captions"  # and the one whose captions pictures are drawn from
 
 
 class Gradient(Enum):
@@ -177,6 +178,18 @@ class RetrievalConfig(GuidanceConfig):
     name: str = science("retrieval", "The choice's name in its registry.")
 
 
+@dataclass(kw_only=True)
+class CaptionsConfig(DenoisedConfig):
+    """Pictures drawn from the captions of an objective's targets, without any gradient."""
+
+    name: str = science("captions", "The choice's name in its registry.")
+    steps: int = _count("Denoising steps.", 25)
+    weight: float = science(
+        2.0, "Classifier-free guidance by the caption; 1 is none, hub models are used at 7.5.",
+        check=lambda x: x >= 0, must="be 0 or more",
+    )  # fmt: skip
+
+
 def _method(schema: type, name: str) -> Entry:
     return Entry(schema, f"neuroattn.synthesis.{name}")
 
@@ -194,6 +207,7 @@ GUIDANCE = Registry(
         ),
         "best_of_n": _method(BestOfNConfig, "selection:BestOfN"),
         "retrieval": _method(RetrievalConfig, "selection:Retrieval"),
+        "captions": _method(CaptionsConfig, "told:FromCaptions"),
     },
 )
 
@@ -246,6 +260,11 @@ class SynthesisConfig(Section):
         None, "The fold whose model judges; null averages all folds.",
         check=lambda fold: fold is None or fold >= 0, must="be 0 or more, or null",
     )  # fmt: skip
+    captions: str | None = execution(
+        None,
+        "Where guidance=captions has its captions from: a caption artefact by folder, label,"
+        " fingerprint or overrides; null is the one of this run's own encoder and captioner.",
+    )
     directions: dict[str, str] = execution(
         {},
         "Name -> FILE.npy with a weight for each target, for objectives such as direction:NAME;"
@@ -281,6 +300,8 @@ def _cites(config: Any) -> Mapping[str, tuple[str, str]]:
     cited = {f"{GUIDE}/{name}": ("encode", which) for name, which in wanted.guides.items()}
     if wanted.judge:
         cited[JUDGE] = ("encode", wanted.judge)
+    if wanted.captions and isinstance(config.guidance, CaptionsConfig):
+        cited[TOLD] = ("caption", wanted.captions)
     if merges(wanted):
         jobs = range(wanted.shards)
         cited |= {f"{SHARD}/{job}": ("synthesize", f"synthesis.shard={job}") for job in jobs}
@@ -308,6 +329,11 @@ def leaves(config: Any) -> Mapping[str, Path]:
     return files
 
 
+def _parents(config: Any) -> tuple[str, ...]:
+    told = isinstance(config.guidance, CaptionsConfig) and not config.synthesis.captions
+    return ("prepare", "encode", "caption") if told else ("prepare", "encode")
+
+
 def _label(config: Any) -> str:
     shard = config.synthesis.shard
     part = "" if shard is None else f"-{shard}of{config.synthesis.shards}"
@@ -320,7 +346,7 @@ STAGES: tuple[Stage, ...] = (
         version=1,
         about="draw pictures that a fitted encoder predicts to drive a region, and judge them",
         reads=("synthesis", "guidance", "generator"),
-        parents=lambda _config: ("prepare", "encode"),
+        parents=_parents,
         cites=_cites,
         leaves="neuroattn.synthesis.registry:leaves",
         run="neuroattn.synthesis.stage:run",

@@ -33,7 +33,7 @@ from neuroattn.generators.contract import Generator
 from neuroattn.generators.registry import GENERATORS
 from neuroattn.synthesis import outcome
 from neuroattn.synthesis.assess import Panel, assess
-from neuroattn.synthesis.drawing import Drawn, Method, Scene
+from neuroattn.synthesis.drawing import Drawn, Method, Scene, Value
 from neuroattn.synthesis.guide import Source, read_source, shared_images
 from neuroattn.synthesis.jobs import (
     DONE,
@@ -57,6 +57,7 @@ from neuroattn.synthesis.registry import (
     GUIDE,
     JUDGE,
     SHARD,
+    CaptionsConfig,
     DenoisedConfig,
     GuidanceConfig,
     RetrievalConfig,
@@ -65,6 +66,8 @@ from neuroattn.synthesis.registry import (
 )
 from neuroattn.synthesis.retrieval import best_pictures
 from neuroattn.synthesis.samples import write_samples
+from neuroattn.synthesis.told import TABLE as TOLD
+from neuroattn.synthesis.told import Prompts, prompts, told_table
 from neuroattn.synthesis.wishes import Wish, parse
 
 log = logging.getLogger("neuroattn.synthesis")
@@ -93,6 +96,9 @@ def run(context: StageContext) -> StageResult:
     regions = outcome.region_table(records)
     context.out.table(REGIONS, regions)
     context.out.json(GENERATOR, facts)
+    told = told_table(records)
+    if len(told):
+        context.out.table(TOLD, told)
     figures = outcome.metrics(table, wishes) | facts["figures"] | outcome.passes(records)
     if config.evaluation.run and config.shard is None:
         if facts["generator"] and config.evaluation.samples:
@@ -139,7 +145,7 @@ class Job:
         return str(choose_device(runtime.device.value))
 
     @cached_property
-    def guidance(self) -> GuidanceConfig:
+    def guidance(self) -> Any:
         """The method's keys."""
         return self.context.section("guidance", GuidanceConfig)
 
@@ -171,6 +177,14 @@ class Job:
         """The method."""
         made: Method = GUIDANCE.load(self.guidance.name)(self.guidance)
         return made
+
+    @cached_property
+    def told(self) -> dict[str, Prompts]:
+        """Captions by objective; none but for guidance=captions."""
+        if not isinstance(self.guidance, CaptionsConfig):
+            return {}
+        first = self.guide.sources[0].facts
+        return prompts(self.context.parents, self.guide.objectives[0], first.targets)
 
     @cached_property
     def recipe(self) -> str:
@@ -221,9 +235,7 @@ class Job:
             return kept
         method = self.method if one.objective is not None else self.method.unguided()
         value = self.guide.guide(number if one.objective is not None else 0)
-        scene = Scene(
-            self.generator, value, text=self.config.text, guidance=self.config.text_guidance
-        )
+        scene = self._scene(one, value, chunk)
         with memory_named(len(chunk.seeds)), exact_kernels():
             drawn = method.draw(scene, chunk.seeds)
             pictures = eight_bits(drawn.pixels)
@@ -231,6 +243,15 @@ class Job:
         passes = {name: float(count) for name, count in asdict(scene.account).items()}
         records = [record | {"passes": passes} for record in records]
         return keep(folder, one, records, list(pictures))
+
+    def _scene(self, one: Set, value: Value, chunk: Chunk) -> Scene:
+        """What is drawn with: a caption for each seed, or one text for all."""
+        told = self.told.get(one.objective or "")
+        if told is None:
+            text, guidance = self.config.text, self.config.text_guidance
+            return Scene(self.generator, value, text=text, guidance=guidance)
+        captions = [str(told(seed)["caption"]) for seed in chunk.seeds]
+        return Scene(self.generator, value, text=captions, guidance=self.guidance.weight)
 
     def _records(
         self, one: Set, chunk: Chunk, drawn: Drawn, pictures: NDArray[np.uint8]
@@ -250,10 +271,12 @@ class Job:
         return records
 
     def _record(self, one: Set, seed: int, seeds: Sequence[int]) -> Record:
-        return {
+        record = {
             "file": f"{FOLDER}/{one.file(seed)}.png", "seed": seed, "method": one.method,
             "objective": one.objective, "chunk": list(seeds), "recipe": self.recipe,
         }  # fmt: skip
+        told = self.told.get(one.objective or "")
+        return record if told is None else record | {"told": told(seed)}
 
     def _opinions(self, pictures: NDArray[np.uint8]) -> list[dict[str, Any]]:
         """What guide and judge say of pictures as they are kept."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from functools import cache
 from pathlib import Path
@@ -13,12 +14,13 @@ from torch._subclasses import FakeTensor, FakeTensorMode
 
 from neuroattn.cli.compose import compose
 from neuroattn.data.generated import generate
+from neuroattn.data.simulate.things import Design, simulate_things
 from neuroattn.decoding.decoder import DecodingSet, SubjectRows
 from neuroattn.decoding.inputs import SubjectInput
 from neuroattn.decoding.network import DecoderNetwork
 from neuroattn.decoding.registry import DECODERS
 from neuroattn.pipeline.config import RootConfig
-from neuroattn.pipeline.published import told
+from neuroattn.pipeline.published import experiments, told
 from tests.chain import neuroattn
 from tests.nsd_copy import write_copy
 from tests.unit.decoding.side import Store, space_of
@@ -74,36 +76,102 @@ def test_they_say_what_to_expect(name: str) -> None:
 SMALL = (
     "backbone=efficientnet_lite0", "backbone.image_size=64", "backbone.layers=[blocks.4]",
     "decoder.evaluation.permutations=19", "decoder.evaluation.bootstraps=20", "runtime.threads=1",
-    "dataset.split.kind=random",
 )  # fmt: skip
+NSD = ("dataset.subjects=[subj01]", "dataset.space=fsaverage", "dataset.split.kind=random")
+RIDGE_MLP = ("decoder.hidden=16", "decoder.blocks=1", "decoder.training.epochs=3")
+THINGS = ("dataset.window=[]", "decoder.training.epochs=3", "backbone.blur.levels=[10,20,30]")
 OWN = {
-    "mindeye2_nsd_retrieval": (
-        "decoder.hidden=16", "decoder.blocks=1", "decoder.training.epochs=3",
+    "mindeye2_nsd_retrieval": (*NSD, "dataset.rois=[prf-visualrois,streams]", *RIDGE_MLP),
+    "ridge_retrieval": (*NSD, "dataset.rois=[prf-visualrois,streams]", "decoder.n_alphas=3"),
+    "network_ablation": (
+        *NSD, *RIDGE_MLP, "dataset.rois=[prf-visualrois]", "decoder.input.components=16",
+        "ablation.networks=atlas", "ablation.atlas=[{data}/networks.tsv]", "ablation.controls=3",
+        "ablation.parcels=20",
+    ),
+    "ubp_nsd": (
+        *NSD, *RIDGE_MLP, "dataset.rois=[prf-visualrois]", "backbone.blur.levels=[8,20]",
+        "prior.strength=8",
     ),
     "wave_bold5000": (
         "decoder.dim=12", "decoder.depth=1", "decoder.training.epochs=1", "decoder.input.trs=2",
-        "decoder.target.also=[]", "decoder.target.also_weights=[]",
+        "decoder.target.also=[]", "decoder.target.also_weights=[]", "dataset.split.kind=random",
     ),
-    "ridge_retrieval": ("decoder.n_alphas=3",),
+    "ubp_things_eeg2": (*THINGS, "dataset.channels=[O1,Oz,O2]", "dataset.subjects=[sub-02]"),
+    "ubp_things_meg": (*THINGS, "dataset.subjects=[sub-02]"),
 }  # fmt: skip
+THINGS_SIZE = Design(
+    subjects=2, concepts=12, each=3, test=8, repeats=2, test_repeats=3, samples=20, side=32
+)
+
+
+def write_data(name: str, folder: Path) -> None:
+    """A stand-in in the form of the dataset of an experiment."""
+    dataset = composed(name).dataset.name
+    if dataset == "nsd":
+        write_copy(folder)
+        shutil.rmtree(folder / "nsddata_stimuli" / "stimuli" / "nsd" / "annotations")
+        names = ("default", "visual", "limbic")
+        rows = [f"{target}\t{names[target % 3]}" for target in range(480)]
+        (folder / "networks.tsv").write_text("\n".join(["target\tnetwork", *rows]) + "\n")
+    elif dataset in ("things_eeg2", "things_meg"):
+        simulate_things(folder, THINGS_SIZE)
+        if dataset == "things_meg":
+            as_meg(folder)
+    else:
+        generate(folder, images=40, targets=6, repeats=2)
+
+
+def as_meg(folder: Path) -> None:
+    """The same epochs as the pickles that are read for THINGS-MEG."""
+    for path in sorted(folder.glob("sub-*/preprocessed_eeg_*.npy")):
+        found = pickle.loads(path.read_bytes())
+        values = found["preprocessed_eeg_data"]
+        each = THINGS_SIZE.each if "training" in path.name else 1
+        content = {
+            "meg_data": values.reshape(-1, each, *values.shape[1:]),
+            "ch_names": found["ch_names"], "times": found["times"],
+        }  # fmt: skip
+        name = "training" if "training" in path.name else "zs_test"
+        path.with_name(f"preprocessed_meg_{name}.pkl").write_bytes(pickle.dumps(content, 4))
+        path.unlink()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "network_ablation"])
+@pytest.mark.parametrize("name", OWN)
 def test_every_experiment_runs_at_smoke_size(name: str, tmp_path: Path) -> None:
-    if composed(name).dataset.name == "nsd":
-        write_copy(tmp_path / "data")
-        shutil.rmtree(tmp_path / "data" / "nsddata_stimuli" / "stimuli" / "nsd" / "annotations")
-        nsd = ("subjects=[subj01]", "space=fsaverage", "rois=[prf-visualrois,streams]")
-        own = [f"dataset.{word}" for word in nsd]
-    else:
-        generate(tmp_path / "data", images=40, targets=6, repeats=2)
-        own = []
-    words = [f"dataset.root={tmp_path / 'data'}", f"paths.root={tmp_path / 'root'}", *own]
-    words += [*SMALL, *OWN[name]]
-    ran = neuroattn("reproduce", name, *words)
+    data = tmp_path / "data"
+    write_data(name, data)
+    words = [f"dataset.root={data}", f"paths.root={tmp_path / 'root'}", *SMALL]
+    ran = neuroattn("reproduce", name, *words, *(word.format(data=data) for word in OWN[name]))
     assert ran.code == 0, ran.err
     result = json.loads(ran.path.read_text())
-    assert [row["figure"] for row in result["figures"]] == [
-        row.figure for row in composed(name).published.expected
-    ]
+    expected = [row.figure for row in composed(name).published.expected]
+    assert [row["figure"] for row in result["figures"]] == expected
+    absent = [row["figure"] for row in result["figures"] if row.get("found") is None]
+    assert all("300way" in figure for figure in absent), "but for the size, keys are those written"
+
+
+def test_every_decoding_experiment_has_a_smoke_size() -> None:
+    known = {name: told(name) for name in experiments() if told(name)}
+    recorded = {name for name, about in known.items() if not about.get("simulated")}
+    stages = {name: known[name].get("stage") for name in recorded}
+    assert set(OWN) == {name for name, stage in stages.items() if stage in ("decode", "ablate")}
+
+
+@pytest.mark.slow
+def test_seeds_and_subjects_come_to_one_table(tmp_path: Path) -> None:
+    name = "ubp_things_eeg2"
+    data = tmp_path / "data"
+    write_data(name, data)
+    own = [word for word in OWN[name] if not word.startswith("dataset.subjects")]
+    runs = "dataset.subjects=[sub-01],[sub-02] seed=0,1 prior=ubp,none"
+    ran = neuroattn(
+        "report", f"experiment={name}", f"dataset.root={data}", f"paths.root={tmp_path / 'root'}",
+        *SMALL, *own, "dataset.subjects=[sub-01]", "report.stages=[decode]",
+        f"report.decoders=['{runs}']",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert len(list((tmp_path / "root" / "decode").glob("*/DONE"))) == 8
+    page = (ran.path / "report.html").read_text()
+    assert "eeg_project-ubp less each other decoder" in page
+    assert page.count("mean of 2 (95 % over subjects)") == 16, "variants, directions, top k, raw"

@@ -210,7 +210,7 @@ def test_its_config_holds_every_key(stage: str, done: Artefact, tiny_data: Path)
 # Parents
 
 
-WITH_PARENTS = [stage for stage in STAGES if stage not in ("prepare", "bank")]
+WITH_PARENTS = [stage for stage in STAGES if stage not in ("prepare", "bank", "showcase")]
 
 
 @pytest.mark.parametrize("stage", WITH_PARENTS)

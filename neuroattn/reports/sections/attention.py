@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.tables import rois_of
-from neuroattn.figures import to_png
+from neuroattn.figures import to_webp
 from neuroattn.figures.attention import Look, attention_overlays
 from neuroattn.reports.blocks import Block, Notice, Picture
 from neuroattn.reports.sources import Sources
@@ -50,13 +50,13 @@ def blocks(sources: Sources) -> tuple[Block, ...]:
     shown = cell(", ".join(name for name, _ in rows))
     return (
         Picture(
-            to_png(drawn),
+            to_webp(drawn),
             alt=f"Attention over pictures for the queries {shown}",
             caption="For each query the test images with the highest mean predicted response over"
             " the targets that read it, and where it looks in them: weights averaged over heads,"
             " as heat over the picture as the network saw it. Regions stand from the best"
             f" predicted on. {len(kept.queries)} queries are in {FILE}, by name.",
-            format="png",
+            format="webp",
         ),
     )
 

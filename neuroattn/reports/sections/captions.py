@@ -10,7 +10,7 @@ import pandas as pd
 
 from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.core.tables import read_tsv, rois_of
-from neuroattn.figures import to_png, to_svg
+from neuroattn.figures import to_svg, to_webp
 from neuroattn.figures.captions import (
     CLASS_COLOURS,
     Nouns,
@@ -205,10 +205,10 @@ def _maps_of(sources: Sources, targets: pd.Series[str], subject: str) -> list[Bl
     def drawn(layer: object) -> Picture:
         one: Any = layer
         return Picture(
-            to_png(canvas.draw(one, sources.stamp("caption"), one.note)),
+            to_webp(canvas.draw(one, sources.stamp("caption"), one.note)),
             alt=f"Map: {cell(one.title)}{cell(title)}",
             caption=f"{cell(one.title)}{cell(title)} ({cell(_unit(one))}). {cell(one.note)}",
-            format="png",
+            format="webp",
         )
 
     found: list[Block] = [drawn(layer) for layer in main]
@@ -276,8 +276,7 @@ def _verified(sources: Sources) -> tuple[Block, ...]:
             caption="A target should respond to test images whose captions resemble its own:"
             " Spearman's correlation of that likeness with the measured response, mean over"
             " targets. Shuffled: the same captions dealt to other targets. The difference is paired"
-            " over draws of the test images. Targets come from the gate, which looks at test"
-            " images too; that favours both rows alike.",
+            " over draws of the test images. On which images targets were gated stands in Methods.",
         ),
     )
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neuroattn.core.artefact import Artefact
-from neuroattn.figures import to_png, to_svg
+from neuroattn.figures import to_svg, to_webp
 from neuroattn.figures.ablation import Bar, ablation_bars, component_grid
 from neuroattn.figures.cortex import DIVERGING, cortical_map
 from neuroattn.figures.retrieval import (
@@ -22,7 +22,7 @@ from neuroattn.figures.retrieval import (
     pairing,
     retrieved_pictures,
 )
-from neuroattn.reports.blocks import Block, Card, Cards, Column, Notice, Picture, Table
+from neuroattn.reports.blocks import Block, Card, Cards, Column, Notice, Picture, Prose, Row, Table
 from neuroattn.reports.sources import Sources
 from neuroattn.reports.wording import cell, count, plural, score, span
 
@@ -84,6 +84,13 @@ def _p(value: float) -> str:
     return score(float(value)) if np.isfinite(value) and value >= 0.001 else f"{value:.2g}"
 
 
+def _who(subject: Any) -> str:
+    """A subject on an axis; a bare number says nothing there."""
+    name = cell(subject)
+    named = {ALL: "mean of subjects"}
+    return f"subject {name}" if name.isdigit() else named.get(name, name)
+
+
 def _accuracies(sources: Sources, table: pd.DataFrame) -> Picture:
     panels = []
     for k in sorted(table["k"].unique()):
@@ -93,7 +100,7 @@ def _accuracies(sources: Sources, table: pd.DataFrame) -> Picture:
                 f"Found among the first {int(k)}" if k > 1 else "Found first",
                 [
                     Accuracy(
-                        f"{cell(row['subject'])}, {cell(row['centring'])}",
+                        f"{_who(row['subject'])}, {cell(row['centring'])}",
                         WORDS[str(row["direction"])], float(row["accuracy"]), float(row["low"]),
                         float(row["high"]), float(row["chance"]),
                     )
@@ -161,7 +168,7 @@ def _gallery(sources: Sources, decode: Artefact) -> Iterator[Block]:
     ]
     total = len(decode.table("queries.tsv"))
     yield Picture(
-        to_png(
+        to_webp(
             retrieved_pictures(
                 queries, sources.stamp("decode"),
                 subtitle=f"{plural(len(queries), 'random test image')} of {cell(first)}, not chosen"
@@ -172,7 +179,7 @@ def _gallery(sources: Sources, decode: Artefact) -> Iterator[Block]:
         caption="The picture that was seen on the left, under it the rank at which it was"
         " retrieved; then the five test images whose embeddings are most similar to that decoded"
         " from the brain, with the cosine. A blue frame marks the one that was seen.",
-        format="png",
+        format="webp",
     )  # fmt: skip
 
 
@@ -261,6 +268,7 @@ def _found(row: Mapping[Hashable, Any]) -> bool:
     return bool(row["q"] < LEVEL and row["share"] >= LEAST)
 
 
+_UNITS = {"percentile": "share of rivals left behind"}
 _MODES = {"drop": "Left out", "keep": "Kept alone"}
 
 
@@ -279,11 +287,11 @@ def _bars(sources: Sources, table: pd.DataFrame, measure: str) -> Picture:
         )
         for mode, heading in _MODES.items()
     ]  # fmt: skip
-    name = WORDS[measure]
+    name = WORDS[measure] + ("" if measure in _UNITS else ", top 1")
     figure = ablation_bars(
         panels, sources.stamp("ablate"), title=f"Networks: {name}",
-        subtitle="line: the whole brain; dots: chance. In brackets: targets",
-        unit=("share of rivals left behind" if measure == "percentile" else "top 1") + ", centred",
+        subtitle="inputs of a network set to their mean at test time; in brackets: targets",
+        unit=_UNITS.get(measure, "share found first (top 1)") + ", centred",
         intact=float(own["intact"].iloc[0]), chance=float(own["chance"].iloc[0]),
     )  # fmt: skip
     said = {mode: _names(own[own["mode"] == mode]) for mode in _MODES}
@@ -351,11 +359,11 @@ def _map(sources: Sources, artefact: Artefact) -> Iterator[Block]:
         colours=DIVERGING, note=f"{first['parcel'].nunique()} parcels",
     )  # fmt: skip
     yield Picture(
-        to_png(figure),
+        to_webp(figure),
         alt="Contribution of every parcel on the cortex",
         caption="Each parcel was left out alone. Red: the decoded embedding is less like its image"
         " without it. Near 0 where others carry the same. contributions.tsv has every target.",
-        format="png",
+        format="webp",
     )
 
 
@@ -382,7 +390,18 @@ def imagery(sources: Sources) -> tuple[Block, ...]:
         f" {plural(trials, 'trial')}. With so few images only a large effect can be seen, and p"
         " says nothing of its size.",
     )  # fmt: skip
-    return picture, _imagery_table(table)
+    return _seen(int(margin["seen"]), images), picture, _imagery_table(table)
+
+
+def _seen(seen: int, images: int) -> Prose:
+    """Whether what was found can be called zero-shot."""
+    share = f" ({100 * seen / images:.0f} %)" if seen else ""
+    text = (
+        f"{seen or 'None'} of {plural(images, 'image')}{share} {'was' if seen < 2 else 'were'}"
+        " among the training images of the decoder. Pictures are told by their digest, so one that"
+        " was scaled anew would not be recognised."
+    )
+    return Prose((text,))
 
 
 def _imagery_table(table: pd.DataFrame) -> Table:
@@ -391,11 +410,17 @@ def _imagery_table(table: pd.DataFrame) -> Table:
         ("Their 95 %", True), ("p", True),
     )  # fmt: skip
     return Table(
-        "Every statistic of the pairing.",
+        "Every statistic of the pairing, and how many images were none of training.",
         tuple(Column(title, numeric) for title, numeric in titles),
         tuple(
             (WORDS[str(row["direction"])], cell(row["statistic"]), score(float(row["value"])),
              score(float(row["chance"])), score(float(row["high"])), _p(float(row["p"])))
             for row in table.to_dict("records")
-        ),
+        )
+        + _share_seen(table.iloc[0]),
     )  # fmt: skip
+
+
+def _share_seen(row: pd.Series[Any]) -> tuple[Row, ...]:
+    share = score(float(row["seen"]) / float(row["images"]))
+    return (("all", "share of images seen in training", share, "", "", ""),)

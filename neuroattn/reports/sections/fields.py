@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from neuroattn.core.tables import read_tsv
-from neuroattn.figures import to_png
+from neuroattn.figures import to_webp
 from neuroattn.figures.agreement import Panel, found_against_measured
 from neuroattn.reports.blocks import Block, Column, Picture, Prose, Table
 from neuroattn.reports.sources import Sources
@@ -71,11 +71,11 @@ def _picture(
         f" r of eccentricity {score(whole['eccentricity_r'])}, n = {count(whole['targets'])}",
     )  # fmt: skip
     return Picture(
-        to_png(drawn),
+        to_webp(drawn),
         alt=f"Learned against {planted} places of receptive fields",
         caption=f"Where each target reads in the picture, as the readout learned it and as it was"
         f" {planted}: right of and above fixation, and eccentricity. Dashed: equality.",
-        format="png",
+        format="webp",
     )
 
 

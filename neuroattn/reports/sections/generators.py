@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from neuroattn.core.tables import read_tsv
-from neuroattn.figures import to_png
+from neuroattn.figures import to_webp
 from neuroattn.figures.synthesis import Strip, picture_grid
 from neuroattn.reports.blocks import Block, Column, Picture, Prose, Table
 from neuroattn.reports.sources import Sources
@@ -41,10 +41,10 @@ def blocks(sources: Sources) -> tuple[Block, ...]:
     return (
         Prose((_READING,)),
         Picture(
-            to_png(figure),
+            to_webp(figure),
             alt=f"{len(pictures)} samples of the embedded generator for sentences.",
             caption="A picture for each sentence, drawn without any encoder.",
-            format="png",
+            format="webp",
         ),
         Table("Sentences, captions of the pictures, and what the referee finds in them.",
               (Column("Seed", numeric=True), Column("Asked for"), Column("Captioned"),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from neuroattn.core.tables import read_tsv
-from neuroattn.figures import to_png, to_svg
+from neuroattn.figures import to_svg, to_webp
 from neuroattn.figures.agreement import Panel, found_against_measured
 from neuroattn.figures.comparison import Series, values_by_region
 from neuroattn.reports.blocks import Block, Column, Notice, Picture, Prose, Table
@@ -102,12 +102,12 @@ def _clouds(
         subtitle=f"{plural(len(maps), 'target')} in each panel", member_name="in its regions",
     )  # fmt: skip
     return Picture(
-        to_png(drawn),
+        to_webp(drawn),
         alt="Predicted difference against measured t of every target, for "
         + cell(", ".join(measured)),
         caption="Every target: what the localiser measured, and the difference that the encoder"
         " predicts between the category and the other pictures.",
-        format="png",
+        format="webp",
     )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.tables import read_tsv
-from neuroattn.figures import to_png, to_svg
+from neuroattn.figures import to_svg, to_webp
 from neuroattn.figures.comparison import Series, values_by_region
 from neuroattn.figures.prior import Pair, blurred_pairs, uncertainties
 from neuroattn.reports.blocks import Block, Column, FactList, Picture, Prose, Table
@@ -92,11 +92,11 @@ def _examples(sources: Sources, decode: Artefact, table: pd.DataFrame) -> tuple[
     named = ", ".join(str(int(image)) for image in table.iloc[rows[half:]]["image"])
     return (
         Picture(
-            to_png(drawn),
+            to_webp(drawn),
             alt=f"The most and the least certain training pairs; least certain: images {named}",
             caption="The most certain pairs and the least certain ones, the extremes first, as the"
             " picture was shown and as it is matched.",
-            format="png",
+            format="webp",
         ),
     )
 
@@ -122,7 +122,8 @@ def _retrieval(sources: Sources) -> tuple[Block, ...]:
             to_svg(drawn),
             alt=f"Retrieval, {rows[0]}: {cell(told)}",
             caption="Retrieval of the test images in the blur that was trained on, among pictures"
-            " as they were shown, and by the other decoders that the report names.",
+            " as they were shown, and by the other decoders of the same seed and subjects that the"
+            " report names, whose paired differences stand under Decoders side by side.",
         ),
         _table(series),
     )
@@ -133,8 +134,14 @@ def _measured(sources: Sources) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "blurred gallery", _rows(decode, "retrieval.tsv")
     yield "pictures as shown", _rows(decode, "clean-retrieval.tsv")
     for name, artefact in sources.parents.items():
-        if name.startswith(DECODER):
+        if name.startswith(DECODER) and _whose(artefact) == _whose(decode):
             yield artefact.label, _rows(artefact, "retrieval.tsv")
+
+
+def _whose(artefact: Artefact) -> tuple[Any, ...]:
+    """Seed and subjects: others of them stand in the section of decoders side by side."""
+    dataset = artefact.config["dataset"]
+    return artefact.config["seed"], dataset.get("subjects"), dataset.get("leave_out")
 
 
 def _rows(artefact: Artefact, name: str) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neuroattn.core.tables import read_tsv
-from neuroattn.figures import to_png, to_svg
+from neuroattn.figures import to_svg, to_webp
 from neuroattn.figures.comparison import Series, values_by_region
 from neuroattn.figures.synthesis import Strip, activation_matrix, picture_grid
 from neuroattn.reports.blocks import (
@@ -123,11 +123,11 @@ def _grids(sources: Sources, whole: pd.DataFrame) -> tuple[Block, ...]:
         best = own[own["method"] != NONE]["guide_activation"]
         found.append(
             Picture(
-                to_png(figure),
+                to_webp(figure),
                 alt=f"Grid of pictures for {cell(objective)}: guided, unguided of the same seeds,"
                 f" at random, and real ones. Highest predicted activation {score(best.max())}.",
                 caption=f"{cell(objective)}: {_chosen(own)}",
-                format="png",
+                format="webp",
             )
         )
     if len(objectives) > _OBJECTIVES:

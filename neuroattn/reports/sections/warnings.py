@@ -192,6 +192,19 @@ def _recounted(sources: Sources) -> Iterator[Notice]:
         )
 
 
+def _imagined(sources: Sources) -> Iterator[Notice]:
+    metrics = sources.parents["imagery"].metrics if sources.has("imagery") else {}
+    share = metrics.get("imagery.seen_in_training")
+    if share:
+        yield _warn(
+            "The decoder was trained on pictures that are decoded from imagery",
+            f"{100 * share:.0f} % of the images of these trials were among its training images: for"
+            " these it may know the picture by heart, so what it finds is no evidence on new ones.",
+            "Train without them (dataset.split), or give imagery.trials a set of other images.",
+        )
+
+
 _CHECKS: tuple[Callable[[Sources], Iterator[Notice]], ...] = (
-    _simulated, _leaks, _recounted, _saw_test, _few_images, _undefined, _penalties, _code,
+    _simulated, _leaks, _recounted, _saw_test, _imagined, _few_images, _undefined, _penalties,
+    _code,
 )  # fmt: skip

@@ -11,7 +11,7 @@ from neuroattn.captioning.gates import (
     gate,
     gate_nulls,
 )
-from neuroattn.captioning.registry import GateConfig, Measure
+from neuroattn.captioning.registry import GateConfig, Measure, Scored
 from neuroattn.core.errors import DataError
 
 SCORES = pd.DataFrame(
@@ -45,6 +45,18 @@ def test_targets_without_a_ceiling_have_a_remedy() -> None:
         gate(SCORES.assign(nc=np.nan), GateConfig())
     plain = gate(SCORES.assign(nc=np.nan), GateConfig(measure=Measure.r_squared))
     assert plain.passed.tolist() == [True, False, False, False, False, False]
+
+
+def test_training_images_decide_where_the_encoder_keeps_what_it_selected_by() -> None:
+    known = SCORES.assign(r_selection=[-0.1, 0.4, 0.3, 0.5, 0.5, np.nan])
+    found = gate(known, GateConfig())
+    assert found.images is Scored.training
+    assert found.passed.tolist() == [False, True, False, True, True, False], "whatever test says"
+    assert found.measure[1] == pytest.approx(0.16 / 0.5)
+    assert found.largest_p == 1, "q is of test images"
+    test = gate(known, GateConfig(images=Scored.test))
+    assert test.passed.tolist() == gate(SCORES, GateConfig()).passed.tolist()
+    assert gate(SCORES, GateConfig()).images is Scored.test, "nothing else is known"
 
 
 def test_null_targets_meet_the_same_rule() -> None:

@@ -21,6 +21,11 @@ def test_a_variant_sets_further_keys_over_those_of_the_run() -> None:
     assert made.dataset.root == "here"
 
 
+def test_a_variant_has_variants_of_its_own() -> None:
+    made = composer(RUN)("seed=4").variant("encoder.n_alphas=7")
+    assert (made.seed, made.encoder.n_alphas) == (4, 7)
+
+
 def test_a_variant_may_choose_otherwise() -> None:
     made = composer(RUN[:2])("encoder=attention encoder.heads=1")
     assert isinstance(made.encoder, AttentionConfig)

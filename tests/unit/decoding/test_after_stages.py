@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,17 @@ import pytest
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.decoding.ablation import DROP, KEEP
+from neuroattn.decoding.imagery import seen_in_training
 from neuroattn.decoding.load import Loaded, load_decoder
 from neuroattn.decoding.partial import MaskedPasses, PartialProducts
 from neuroattn.features.store import FeatureStore
 from neuroattn.pipeline.build import run_stage
 from neuroattn.pipeline.plan import find
+from neuroattn.reports.blocks import Notice, Prose, Table
+from neuroattn.reports.registry import ReportConfig
+from neuroattn.reports.sections import warnings
+from neuroattn.reports.sections.decoding import imagery
+from neuroattn.reports.sources import Sources
 from neuroattn.stats.retrieval import DIRECTIONS
 from tests.chain import build, config
 
@@ -83,6 +90,31 @@ def test_other_trials_are_decoded_and_counted(tiny_data: Path, all_root: Path) -
         assert file["similarity"].shape[0] == len(file["image"])
         assert int(file["trials"][:].sum()) == trials
         assert (file["gallery"][:][file["own"][:]] == file["image"][:]).all()
+
+
+def test_images_that_were_seen_in_training_are_told(
+    tiny_data: Path, all_root: Path, loaded: Loaded, caplog: pytest.LogCaptureFixture
+) -> None:
+    artefact = build("imagery", tiny_data, all_root)
+    with artefact.hdf5("imagery.h5") as file:
+        seen = set(file["image"][:][file["seen"][:] == 1].tolist())
+    assert seen == set(loaded.sides[0].train.tolist()), "here both sets are one"
+    assert artefact.metrics["imagery.seen_in_training"] == pytest.approx(len(seen) / 24)
+    data = loaded.sides[0].unit.data
+    caplog.clear()  # of what building said
+    with caplog.at_level(logging.WARNING, logger="neuroattn"):
+        assert not seen_in_training(loaded.sides, data, loaded.sides[0].test).any()
+        assert not caplog.records
+        assert seen_in_training(loaded.sides, data, loaded.sides[0].train).all()
+    assert "12 of 12 images" in caplog.text
+    sources = Sources({"imagery": artefact}, {}, ReportConfig(stages=["imagery"]))
+    told = [each.text for each in warnings.blocks(sources) if isinstance(each, Notice)]
+    assert sum(text.startswith("50 % of the images") for text in told) == 1
+    text, _, table = imagery(sources)
+    assert isinstance(text, Prose)
+    assert text.paragraphs[0].startswith("12 of 24 images (50 %) were among the training images")
+    assert isinstance(table, Table)
+    assert table.rows[-1][1:3] == ("share of images seen in training", "0.500")
 
 
 def test_test_images_can_stand_in_the_gallery(tiny_data: Path, all_root: Path) -> None:

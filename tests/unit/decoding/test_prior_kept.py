@@ -58,6 +58,7 @@ def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
     keep_prior(out, trained(), ["sub-01"], BLUR, picture)
     evaluate([side(0.5)], {}, OPTIONS).write(out)
     keep_clean(out, [side(2.0)], {}, OPTIONS, 0)
+    write_json(out.folder / "config.yaml", {"seed": 0, "dataset": {"subjects": ["sub-01"]}})
     write_json(
         out.folder / "fingerprint.json",
         {"stage": "decode", "version": 1, "science": {}, "parents": {}, "leaves": {}},

@@ -23,13 +23,14 @@ from neuroattn.figures import (
     score_histogram,
     to_png,
     to_svg,
+    to_webp,
 )
 
 DRAW = """
 import hashlib, numpy as np
 from neuroattn.figures import *
 figure = score_histogram(np.linspace(-0.2, 0.8, 50), Stamp("encode/x-1", simulated=True))
-print(hashlib.sha256(to_svg(figure)).hexdigest(), hashlib.sha256(to_png(figure)).hexdigest())
+print(*(hashlib.sha256(to(figure)).hexdigest() for to in (to_svg, to_png, to_webp)))
 """
 
 
@@ -48,7 +49,10 @@ def test_bytes_are_the_same_in_another_process_at_another_time() -> None:
         [sys.executable, "-c", DRAW], env=environment, capture_output=True, text=True, check=True
     ).stdout
     drawn = figure()
-    ours = [hashlib.sha256(content).hexdigest() for content in (to_svg(drawn), to_png(drawn))]
+    ours = [
+        hashlib.sha256(content).hexdigest()
+        for content in (to_svg(drawn), to_png(drawn), to_webp(drawn))
+    ]
     assert output.split() == ours
 
 
@@ -74,6 +78,18 @@ def test_png_is_not_blank(tmp_path: Path) -> None:
     assert len(colours) > 50
     inked = 1 - max(count for count, _ in colours) / (image.width * image.height)
     assert 0.05 < inked < 0.6
+
+
+def test_webp_shows_what_png_shows_in_fewer_bytes() -> None:
+    """A picture of noise under a title: what photographs are to a lossless format."""
+    drawn = figure()
+    noise = np.random.default_rng(0).random((60, 60, 3))
+    drawn.axes[0].imshow(noise, extent=(0, 1, 0, 1), interpolation="bilinear")
+    png, webp = (Image.open(io.BytesIO(to(drawn))).convert("RGB") for to in (to_png, to_webp))
+    assert png.size == webp.size
+    apart = np.abs(np.asarray(png, dtype=float) - np.asarray(webp, dtype=float))
+    assert apart.mean() < 4
+    assert len(to_webp(drawn)) < 0.7 * len(to_png(drawn))
 
 
 @pytest.mark.parametrize("suffix", [".svg", ".png"])

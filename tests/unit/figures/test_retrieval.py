@@ -32,7 +32,7 @@ def test_accuracies_stand_beside_chance() -> None:
     values = [line.get_xdata()[0] for line in second.lines if line.get_marker() not in ("", "None")]
     np.testing.assert_allclose(values, [0.4, 0.6])
     assert [text.get_text() for text in first.get_legend().get_texts()] == [
-        "image from brain", "chance", "brain from image",
+        "image from brain", "brain from image", "chance",
     ]  # fmt: skip
     assert b"<svg" in to_svg(figure)
     assert "nothing" in accuracies([], STAMP, title="t", subtitle="s").axes[0].texts[0].get_text()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from neuroattn.generators.autoencoder import (
     AutoencoderTask,
     edge_error,
+    eyes,
     from_latents,
     measured,
     network,
@@ -15,6 +17,7 @@ from neuroattn.generators.autoencoder import (
     to_latents,
 )
 from neuroattn.generators.loading import load
+from neuroattn.generators.perceptual import perceptual_distance
 from neuroattn.generators.registry import AutoencoderConfig, ScenesConfig
 from neuroattn.generators.scenes import SceneSource, Side, scene_set
 
@@ -23,7 +26,7 @@ CONFIG = AutoencoderConfig(widths=[8, 8, 8, 8], latent_channels=4, norm_groups=4
 
 def test_learning_lowers_the_loss_and_latents_are_8_x_8() -> None:
     torch.manual_seed(0)
-    model, task = network(CONFIG), AutoencoderTask(CONFIG)
+    model, task = network(CONFIG), AutoencoderTask(CONFIG, None)
     batch = {"pixels": torch.rand(2, 3, 1, 1).expand(2, 3, 64, 64).contiguous()}
     optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
     losses = []
@@ -35,6 +38,21 @@ def test_learning_lowers_the_loss_and_latents_are_8_x_8() -> None:
         losses.append(loss.item())
     assert sum(losses[-3:]) < 0.8 * sum(losses[:3])
     assert model.vae.encode(batch["pixels"]).latent_dist.mode().shape == (2, 4, 8, 8)
+
+
+def test_the_image_network_has_its_share_of_the_loss_and_of_the_gradient() -> None:
+    torch.manual_seed(0)
+    model = network(CONFIG).eval()
+    batch = {"pixels": torch.rand(2, 3, 64, 64)}
+    seen = eyes(replace(CONFIG, perceptual_weight=0.5), torch.device("cpu"))
+    assert eyes(replace(CONFIG, perceptual_weight=0.0), torch.device("cpu")) is None
+    plain = AutoencoderTask(CONFIG, None).loss(model, batch)
+    both = AutoencoderTask(replace(CONFIG, perceptual_weight=0.5), seen).loss(model, batch)
+    out = (model(2 * batch["pixels"] - 1)[0] + 1) / 2
+    distance = perceptual_distance(seen, out, batch["pixels"])
+    assert (both - plain).item() == pytest.approx(0.5 * distance.item(), rel=1e-3)
+    gradient = torch.autograd.grad(distance, model.vae.decoder.conv_out.weight)[0]
+    assert float(gradient.abs().max()) > 0
 
 
 def test_psnr_and_edges_are_known() -> None:

@@ -17,4 +17,4 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are composed but not drawn, for tests of what stands around them."""
     for section in (others, predictions, scores, training):
         monkeypatch.setattr(section, "to_svg", lambda figure: b"<svg/>")
-    monkeypatch.setattr(attention, "to_png", lambda figure: b"png")
+    monkeypatch.setattr(attention, "to_webp", lambda figure: b"webp")

@@ -71,7 +71,7 @@ def shown(sources: Sources) -> tuple[Any, ...]:
     with pytest.MonkeyPatch.context() as patch:  # figures are composed; drawing is theirs to test
         patch.setattr(cortex, "PIXELS", 40)
         patch.setattr(captions, "to_svg", lambda figure: b"<svg/>")
-        patch.setattr(captions, "to_png", lambda figure: b"png")
+        patch.setattr(captions, "to_webp", lambda figure: b"webp")
         return captions.blocks(sources)
 
 

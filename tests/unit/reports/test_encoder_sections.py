@@ -132,7 +132,7 @@ def test_images_of_the_highest_response_are_shown_with_the_weights_of_their_quer
 ) -> None:
     shown: list[tuple[str, list[Look]]] = []
     monkeypatch.setattr(attention, "attention_overlays", lambda rows, *_, **__: shown.extend(rows))
-    monkeypatch.setattr(attention, "to_png", lambda figure: b"png")
+    monkeypatch.setattr(attention, "to_webp", lambda figure: b"webp")
     attention.blocks(sources)
     assert [name for name, _ in shown] == ["rh.FFA", "lh.PPA", "lh.rest"]
     for name, looks in shown:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neuroattn.stats.group import over_subjects, prevalence
+from neuroattn.stats.group import over_subjects, prevalence, seed_table
 
 
 def test_mean_and_interval_over_subjects() -> None:
@@ -59,3 +59,14 @@ def test_prevalence_has_the_published_mode() -> None:
 def test_what_cannot_be_is_refused(shown: int, subjects: int, alpha: float) -> None:
     with pytest.raises(ValueError, match=r"significant|level"):
         prevalence(shown, subjects, alpha=alpha)
+
+
+def test_subjects_by_seeds() -> None:
+    values = {("b", 1): 0.5, ("a", 0): 0.1, ("a", 1): 0.3, ("a", 4): 0.2}
+    table = seed_table(values)
+    assert (table.subjects, table.seeds) == (["a", "b"], [0, 1, 4])
+    np.testing.assert_array_equal(table.values, [[0.1, 0.3, 0.2], [np.nan, 0.5, np.nan]])
+    np.testing.assert_allclose(table.mean, [0.2, 0.5])
+    np.testing.assert_allclose(table.sd, [0.1, np.nan])
+    assert table.overall.value == pytest.approx(0.35), "every subject counts alike"
+    assert table.overall == over_subjects(table.mean)

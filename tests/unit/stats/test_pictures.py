@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from neuroattn.stats.pictures import (
+    best_scale,
     diversity,
     draws_of,
     frechet,
+    jackknife,
     leading,
     mean_and_interval,
     nearest,
@@ -67,3 +69,22 @@ def test_intervals_hold_the_mean_and_pairs_make_them_narrow() -> None:
     assert alone_high - alone_low > 1
     assert mean_and_interval(np.array([np.nan, 2.0]))[0] == 2
     assert (draws_of(5, 10, 0) == draws_of(5, 10, 0)).all()
+
+
+def test_leaving_out_gives_the_error_of_a_mean_without_drawing_twice() -> None:
+    values = RNG.normal(size=40)
+    value, low, high = jackknife(lambda rows: float(values[rows].mean()), len(values))
+    assert value == pytest.approx(values.mean())
+    assert high - low == pytest.approx(2 * 1.96 * values.std(ddof=1) / np.sqrt(len(values)))
+    assert np.isnan(jackknife(lambda rows: 1.0, 2)[1:]).all()
+    many = RNG.normal(size=4000)
+    _, low, high = jackknife(lambda rows: float(many[rows].mean()), len(many))
+    assert high - low == pytest.approx(2 * 1.96 / np.sqrt(4000), rel=0.35), "50 groups, not 4000"
+
+
+def test_the_best_scale_keeps_pictures_real() -> None:
+    scales, reached = np.array([0, 1, 2, 4.0]), np.array([0, 1, 3, 2.0])
+    assert best_scale(scales, reached) == 2
+    assert best_scale(scales, reached, np.array([1, 1.05, 1.2, 1.1])) == 4
+    assert np.isnan(best_scale(scales, reached, np.full(4, 1.5)))
+    assert best_scale(scales, np.array([0, np.nan, np.nan, np.nan])) == 0

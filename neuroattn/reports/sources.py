@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from neuroattn.core.artefact import Artefact
+from neuroattn.core.artefact import Artefact, is_done
 from neuroattn.core.fingerprint import SHORT
 from neuroattn.core.stage import Failure
 from neuroattn.core.tables import FOLDS, IMAGES, SCORES, TARGETS, TRIALS, read_tsv
@@ -38,11 +39,29 @@ class Sources:
 
     def name(self, stage: str) -> str:
         """A parent as it is cited, ``stage/label-fingerprint``."""
-        artefact = self.parents[stage]
-        stage = artefact.stage  # an ensemble is shown in the place of an encoder
-        short = artefact.fingerprint[:SHORT]
-        label = artefact.label
-        return f"{stage}/{label}" if label.endswith(short) else f"{stage}/{label}-{short}"
+        return cited(self.parents[stage])  # an ensemble may stand in the place of an encoder
+
+    @cached_property
+    def behind(self) -> tuple[Artefact, ...]:
+        """What parents were made from and is no parent itself, each before what is made of it.
+
+        A parent that was made with other keys has other features, say, than the rest of the
+        page. Artefacts that are no longer beside the others are left out.
+        """
+        known = {artefact.fingerprint for artefact in self.parents.values()}
+        found: list[Artefact] = []
+
+        def visit(artefact: Artefact) -> None:
+            for entry in artefact.inputs.values():
+                if entry["fingerprint"] not in known:
+                    known.add(entry["fingerprint"])
+                    for parent in _beside(artefact, entry):
+                        visit(parent)
+                        found.append(parent)
+
+        for stage in sorted(self.parents):
+            visit(self.parents[stage])
+        return tuple(found)
 
     def with_ensemble(self) -> Sources:
         """The same with the ensemble of a comparison in the place of an encoder."""
@@ -103,3 +122,16 @@ class Sources:
 
     def _table(self, stage: str, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
         return read_tsv(self.parents[stage].path(name), columns)
+
+
+def cited(artefact: Artefact) -> str:
+    """An artefact as it is cited, ``stage/label-fingerprint``."""
+    stage, label, short = artefact.stage, artefact.label, artefact.fingerprint[:SHORT]
+    return f"{stage}/{label}" if label.endswith(short) else f"{stage}/{label}-{short}"
+
+
+def _beside(artefact: Artefact, entry: Mapping[str, str]) -> list[Artefact]:
+    """The artefact that an entry of ``inputs.json`` names, where it is still there."""
+    folders = sorted(artefact.folder.parents[1].glob(f"*/{glob.escape(entry['label'])}"))
+    found = [Artefact(folder) for folder in folders if is_done(folder)]
+    return [one for one in found if one.fingerprint == entry["fingerprint"]][:1]

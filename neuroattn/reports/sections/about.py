@@ -12,7 +12,7 @@ from typing import Any
 from neuroattn.core.artefact import Artefact
 from neuroattn.reports.blocks import Block, Column, Details, FactList, Facts, Prose, Row, Table
 from neuroattn.reports.registry import CHAINS, needed
-from neuroattn.reports.sources import Sources
+from neuroattn.reports.sources import Sources, cited
 from neuroattn.reports.wording import cell, said, size
 
 
@@ -23,6 +23,7 @@ def blocks(sources: Sources) -> tuple[Block, ...]:
     if not stages:
         return (Prose(("No artefact was there to report on.",)),)
     artefacts = {sources.name(stage): sources.parents[stage] for stage in stages}
+    artefacts |= {cited(artefact): artefact for artefact in sources.behind}
     return (_runs(artefacts), *(_details(name, item) for name, item in artefacts.items()))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from neuroattn.reports.blocks import Block, Prose, Subheading
 from neuroattn.reports.registry import CHAINS, needed
-from neuroattn.reports.sources import Sources
+from neuroattn.reports.sources import Sources, cited
 
 SCORING = (
     "Prediction accuracy is Pearson's correlation between measured and predicted responses over"
@@ -28,7 +28,16 @@ def blocks(sources: Sources) -> tuple[Block, ...]:
     scoring = [SCORING] if sources.has("encode") else []
     software = _software(sources, stages)
     paragraphs = tuple(text for text in (*said, *scoring, software) if text)
-    return (Subheading("", _CC0), Prose(paragraphs))
+    return (Subheading("", _CC0), Prose(paragraphs), *_behind(sources))
+
+
+def _behind(sources: Sources) -> tuple[Block, ...]:
+    """Methods of what stands behind artefacts that were made with other keys."""
+    said = tuple(f"{cited(one)}: {one.methods}" for one in sources.behind if one.methods)
+    if not said:
+        return ()
+    note = "Behind results above that were made with other keys than the rest."
+    return (Subheading("Other artefacts", note), Prose(said))
 
 
 def _software(sources: Sources, stages: list[str]) -> str:

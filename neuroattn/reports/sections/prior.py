@@ -95,7 +95,8 @@ def _examples(sources: Sources, decode: Artefact, table: pd.DataFrame) -> tuple[
             to_webp(drawn),
             alt=f"The most and the least certain training pairs; least certain: images {named}",
             caption="The most certain pairs and the least certain ones, the extremes first, as the"
-            " picture was shown and as it is matched.",
+            " picture was shown and as it was matched in the epoch that was kept. The uncertainty"
+            " is that at its end: it sets the blur of the next.",
             format="webp",
         ),
     )
@@ -113,6 +114,7 @@ def _retrieval(sources: Sources) -> tuple[Block, ...]:
         title="Retrieval with and without blur",
         subtitle="bars: 95 % intervals over test images",
         unit="Share of test images that are found",
+        rows_are="Retrieval",
     )  # fmt: skip
     told = "; ".join(
         f"{name} {score(float(part['accuracy'].iloc[0]))}" for name, part in series.items()

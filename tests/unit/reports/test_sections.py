@@ -268,6 +268,7 @@ def test_about_an_artefact_with_bare_provenance(made: Chain) -> None:
         fingerprint="1" * 64,
         provenance={},
         files={},
+        inputs={},
         fingerprint_payload={},
     )
     blocks = about.blocks(Sources({"encode": bare}))  # type: ignore[dict-item]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +9,8 @@ import pytest
 from neuroattn.core.artefact import Artefact, ArtefactWriter
 from neuroattn.core.atomic import write_json
 from neuroattn.core.errors import ArtefactError
+from neuroattn.reports.blocks import Prose
+from neuroattn.reports.sections import methods
 from neuroattn.reports.sources import Sources
 from tests.unit.reports.fabricate import Chain, chain
 
@@ -45,3 +48,35 @@ def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:
     writer.finish(provenance={}, metrics={}, methods="")
     with pytest.raises(ArtefactError, match="lacks the columns"):
         _ = Sources({"encode": Artefact(writer.folder)}).scores
+
+
+def _written(root: Path, stage: str, label: str, **inputs: Artefact) -> Artefact:
+    writer = ArtefactWriter(root / stage / label)
+    writer.text("a.txt", label)
+    write_json(writer.folder / "fingerprint.json", {"stage": stage, "label": label})
+    entries = {
+        name: {"label": one.label, "fingerprint": one.fingerprint} for name, one in inputs.items()
+    }
+    write_json(writer.folder / "inputs.json", entries)
+    writer.finish(provenance={}, metrics={}, methods=f"How {label} was made.")
+    return Artefact(writer.folder)
+
+
+def test_what_stands_behind_a_parent_of_other_keys_is_found_once_and_in_order(
+    tmp_path: Path,
+) -> None:
+    prepare = _written(tmp_path, "prepare", "p")
+    main = _written(tmp_path, "features", "main", prepare=prepare)
+    other = _written(tmp_path, "features", "other", prepare=prepare)
+    encode = _written(tmp_path, "encode", "e", features=other, prepare=prepare)
+    caption = _written(tmp_path, "caption", "c", encode=encode, features=other)
+    sources = Sources({"prepare": prepare, "features": main, "caption": caption})
+    assert [one.label for one in sources.behind] == ["other", "e"]
+    assert not Sources({"prepare": prepare, "features": main}).behind
+    said = [block for block in methods.blocks(sources) if isinstance(block, Prose)][-1]
+    assert [text.partition(": ")[2] for text in said.paragraphs] == [
+        "How other was made.",
+        "How e was made.",
+    ]
+    shutil.rmtree(encode.folder)  # tidied away; its own parent is still named by the caption
+    assert [one.label for one in Sources(sources.parents).behind] == ["other"]

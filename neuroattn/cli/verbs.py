@@ -78,8 +78,10 @@ def _run_recipe(name: str, overrides: Sequence[str]) -> int:
     ]
     for config in configs:
         compose_cited(config.stage, config)
+    _check_models(recipe.models)
     with leave_on_sigterm():
         _generate(recipe.generate, root)
+        _train(recipe.models, root, configs[0].runtime.device.value)
         for config in configs:
             artefact = run_stage(config.stage, config)
     print(artefact.folder)
@@ -94,6 +96,22 @@ def _of_generated(kind: str, root: Path) -> list[str]:
         return []
     folder = root.absolute() / "generated" / kind
     return [f"dataset={GENERATED[kind]}", f"dataset.root={quoted(str(folder))}"]
+
+
+def _check_models(names: Sequence[str]) -> None:
+    from neuroattn.generators.registry import MODELS
+
+    for name in names:
+        MODELS.entry(name)
+
+
+def _train(names: Sequence[str], root: Path, device: str) -> None:
+    """Train the embedded models of a recipe below ``root``, or resume; finished ones are kept."""
+    if names:
+        from neuroattn.generators import build
+
+        for name in names:
+            build.build(name, root.absolute() / "models", build.model_config(name), device)
 
 
 def _generate(kind: str, root: Path) -> None:

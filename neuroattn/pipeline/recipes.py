@@ -33,12 +33,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A named list of steps; ``generate`` names a dataset to be generated first, or is empty."""
+    """A named list of steps.
+
+    Parameters
+    ----------
+    generate : the dataset that is generated first; empty for none.
+    models : embedded models that are trained before the steps, each after those that it needs.
+    """
 
     name: str
     about: str
     steps: tuple[Step, ...]
     generate: str = ""
+    models: tuple[str, ...] = ()
 
 
 def recipes() -> dict[str, Path]:
@@ -67,7 +74,8 @@ def load_recipe(name: str) -> Recipe:
         raise ConfigError(
             "this is no recipe",
             file=path,
-            expected="about, steps: [{stage, overrides: [key=value]}], one step at least",
+            expected="about, steps: [{stage, overrides: [key=value]}], one step at least; and"
+            " where wanted generate: DATASET, models: [NAME]",
             found=" ".join(str(error).split()) or type(error).__name__,
             fix="see workflows/recipes/demo.yaml",
         ) from error
@@ -80,7 +88,10 @@ def _recipe(name: str, content: Any) -> Recipe:
     about, generate = (str(content.get(key, "")) for key in ("about", "generate"))
     if generate and generate not in GENERATED:
         raise TypeError(f"generate names none of {', '.join(GENERATED)}: {generate!r}")
-    return Recipe(name=name, about=about, steps=steps, generate=generate)
+    models = content.get("models", [])
+    if not isinstance(models, list):
+        raise TypeError(f"models is no list: {models!r}")
+    return Recipe(name, about, steps, generate, tuple(map(str, models)))
 
 
 def _step(content: dict[str, Any]) -> Step:

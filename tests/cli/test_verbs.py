@@ -9,6 +9,7 @@ import pytest
 
 from neuroattn.cli.main import VERBS
 from neuroattn.core.errors import EXIT_FAILED
+from neuroattn.generators.registry import ModelConfig
 from tests.chain import Ran, neuroattn, words
 
 pytestmark = pytest.mark.usefixtures("standing")
@@ -101,6 +102,38 @@ def test_run_composes_all_steps_before_the_first(tiny_data: Path, tmp_path: Path
     ran = neuroattn("run", str(recipe), *words("", tiny_data, tmp_path / "root")[1:])
     assert ran.code == 2
     assert not (tmp_path / "root").exists()
+
+
+class TestModelsOfARecipe:
+    def run(self, tmp_path: Path, models: str, tiny_data: Path) -> Ran:
+        recipe = tmp_path / "mine.yaml"
+        recipe.write_text(f"about: x\nmodels: [{models}]\nsteps: [{{stage: prepare}}]\n")
+        return neuroattn("run", str(recipe), *words("", tiny_data, tmp_path / "root")[1:])
+
+    def test_they_are_trained_in_order_before_the_first_step(
+        self, tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trained = []
+
+        def build(name: str, root: Path, config: ModelConfig, device: str) -> Path:
+            trained.append((name, config.name, root, device))
+            assert not (tmp_path / "root" / "prepare").exists()
+            return root / name
+
+        monkeypatch.setattr("neuroattn.generators.build.build", build)
+        ran = self.run(tmp_path, "space, captioner", tiny_data)
+        assert ran.code == 0, ran.err
+        root = tmp_path / "root" / "models"
+        assert trained == [(name, name, root, "auto") for name in ("space", "captioner")]
+        assert ran.path.parent == tmp_path / "root" / "prepare"
+
+    def test_an_unknown_one_is_told_before_anything_is_made(
+        self, tmp_path: Path, tiny_data: Path
+    ) -> None:
+        ran = self.run(tmp_path, "nonesuch", tiny_data)
+        assert ran.code == 2
+        assert "nonesuch" in ran.err
+        assert not (tmp_path / "root").exists()
 
 
 class TestPlan:

@@ -58,6 +58,7 @@ EXTRA = {
         "compare.members.stiff=encoder=ridge encoder.alpha_min=10",
     ),
 }
+FIRST = {"prepare", "bank", "showcase"}  # no stage comes before these
 DRAWING = {"synthesize"}  # needs a generator
 SAID = {"caption"}  # needs captions of the pictures
 ON_CORTEX = {"map"}  # needs targets with a vertex of fsaverage5

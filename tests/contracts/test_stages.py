@@ -22,7 +22,7 @@ from neuroattn.pipeline.build import run_stage
 from neuroattn.pipeline.config import RootConfig
 from neuroattn.pipeline.plan import plan
 from neuroattn.pipeline.stages import catalogue
-from tests.chain import Ran, build, config, neuroattn, node, payloads, with_parents, words
+from tests.chain import FIRST, Ran, build, config, neuroattn, node, payloads, with_parents, words
 from tests.faults import in_child, limit_files, obey_permissions, small_disk
 
 STAGES = list(catalogue().stages)
@@ -210,7 +210,7 @@ def test_its_config_holds_every_key(stage: str, done: Artefact, tiny_data: Path)
 # Parents
 
 
-WITH_PARENTS = [stage for stage in STAGES if stage not in ("prepare", "bank", "showcase")]
+WITH_PARENTS = [stage for stage in STAGES if stage not in FIRST]
 
 
 @pytest.mark.parametrize("stage", WITH_PARENTS)

@@ -37,3 +37,18 @@ def test_a_folder_of_another_kind_is_refused(tmp_path) -> None:
     with pytest.raises(DataError, match="no model that is known") as caught:
         load(tmp_path)
     assert "llama" in str(caught.value)
+
+
+SHIPPED = sorted(card.parent.name for card in EMBEDDED.glob("*/card.json"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_ships_loads_by_name(name: str) -> None:
+    assert name in MODELS
+    assert load(name) is not None
+
+
+def test_what_ships_is_small() -> None:
+    assert SHIPPED
+    sizes = [path.stat().st_size for path in EMBEDDED.rglob("*") if path.is_file()]
+    assert sum(sizes) < 30e6

@@ -88,7 +88,10 @@ class Blur:
         if number == 0:
             return pixels
         blurred = separable(pixels, self._matrices[number])
-        return blurred if self._centre is None else torch.lerp(blurred, pixels, self._centre)
+        if self._centre is not None:
+            blurred = torch.lerp(blurred, pixels, self._centre)
+        # As pictures come from a file, and as the networks of convolutions want them.
+        return blurred.contiguous(memory_format=torch.channels_last)
 
 
 def matrix(kind: BlurKind, strength: float, side: int) -> Float[Tensor, "side side"]:

@@ -74,14 +74,14 @@ class PartialProducts:
     def __init__(self, split: Split, inputs: Inputs, after: After = _as_it_is) -> None:
         self.split, self.after = split, after
         # Columns are gathered again and again: rows of the transposes are read in one piece.
-        self._inputs = np.ascontiguousarray(inputs.T, dtype=np.float32)
-        self._weight = np.ascontiguousarray(split.weight.T, dtype=np.float32)
-        self._bias = np.asarray(split.bias, dtype=np.float32)
-        self._hidden = self._inputs.T @ self._weight + self._bias
+        self._inputs = _transposed(inputs)
+        self._weight = _transposed(split.weight)
+        self._bias = torch.from_numpy(np.array(split.bias, dtype=np.float32))
+        self._hidden = torch.addmm(self._bias, self._inputs.mT, self._weight)
 
     def part(self, columns: Columns) -> Inputs:
         """Product (brains, hidden) of some inputs with their weights."""
-        return np.asarray(self._inputs[columns].T @ self._weight[columns])
+        return np.asarray(self._part(columns).numpy())
 
     def whole(self) -> Outputs:
         """See `Masking`."""
@@ -89,23 +89,31 @@ class PartialProducts:
 
     def without(self, columns: Columns) -> Outputs:
         """See `Masking`."""
-        return self._behind(self._hidden - self.part(columns))
+        return self._behind(self._hidden - self._part(columns))
 
     def only(self, columns: Columns) -> Outputs:
         """See `Masking`."""
-        return self._behind(self.part(columns) + self._bias)
+        return self._behind(self._part(columns) + self._bias)
 
     def both(self, columns: Columns) -> tuple[Outputs, Outputs]:
         """`without` and `only` from one product."""
-        part = self.part(columns)
-        return self._behind(self._hidden - part), self._behind(part + self._bias)
+        part = self._part(columns)
+        return self._behind(self._hidden - part), self._behind(part.add_(self._bias))
 
-    def _behind(self, hidden: Inputs) -> Outputs:
+    def _part(self, columns: Columns) -> Tensor:
+        rows = torch.from_numpy(np.asarray(columns, dtype=np.int64))
+        return self._inputs.index_select(0, rows).mT @ self._weight.index_select(0, rows)
+
+    def _behind(self, hidden: Tensor) -> Outputs:
         if self.split.rest is None:
-            return self.after(hidden)
+            return self.after(hidden.numpy())
         with torch.no_grad():
-            out: Any = self.split.rest(torch.from_numpy(np.ascontiguousarray(hidden)))
+            out: Any = self.split.rest(hidden)
         return self.after(np.asarray(out.float().cpu().numpy(), dtype=np.float32))
+
+
+def _transposed(matrix: Inputs) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(matrix.T, dtype=np.float32))
 
 
 class MaskedPasses:

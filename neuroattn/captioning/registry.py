@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from neuroattn.core.config import Choice, Section, execution, science, section
+from neuroattn.core.config import Choice, Section, at_least, execution, science, section, share
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.registry import Entry, Registry
 from neuroattn.core.resources import user_path
@@ -35,14 +35,6 @@ class Measure(Enum):
 
     corrected = "corrected"  # r squared over the noise ceiling
     r_squared = "r_squared"  # for data without repeats; said in every table
-
-
-def _count(default: int, doc: str, least: int = 1, *, kind: Any = science) -> Any:
-    return kind(default, doc, check=lambda n: n >= least, must=f"be {least} or more")
-
-
-def _share(default: float, doc: str) -> Any:
-    return science(default, doc, check=lambda x: 0 <= x <= 1, must="be 0 to 1")
 
 
 @dataclass(kw_only=True)
@@ -95,11 +87,11 @@ class GateConfig(Section):
     measure: Measure = science(
         Measure.corrected, "corrected (r squared over the noise ceiling) or r_squared."
     )
-    threshold: float = _share(0.1, "Least value of the measure.")
-    min_ceiling: float = _share(
+    threshold: float = share(0.1, "Least value of the measure.")
+    min_ceiling: float = share(
         0.05, "Least noise ceiling: below it, dividing by it makes anything of chance."
     )
-    q: float = _share(
+    q: float = share(
         0.05,
         "Largest false discovery rate (column q of scores.tsv), asked where test images are"
         " scored, which is what it is of; 1 asks nothing.",
@@ -114,19 +106,19 @@ class AnalysisConfig(Section):
         "lexicon",
         "How nouns are found: lexicon (built in), or a pipeline of spaCy by name or folder.",
     )
-    top_nouns: int = _count(8, "Nouns that are listed for each region.")
+    top_nouns: int = at_least(8, "Nouns that are listed for each region.")
     concepts: list[str] = science(
         ["a face", "a person", "an animal", "food", "a vehicle", "a word"],
         "Texts whose cosine with each target's weight is mapped.",
     )
-    verified: int = _count(
+    verified: int = at_least(
         5000,
         "Most targets that are held against test images, the best on held-out training images"
         " (5000 as in LaVCa); 0 verifies none.",
         0,
     )
-    deals: int = _count(20, "How often captions are dealt to other targets, as the control.")
-    draws: int = _count(400, "Bootstrap draws of targets, and of test images.", 2)
+    deals: int = at_least(20, "How often captions are dealt to other targets, as the control.")
+    draws: int = at_least(400, "Bootstrap draws of targets, and of test images.", 2)
 
 
 @dataclass(kw_only=True)
@@ -145,14 +137,14 @@ class CaptionConfig(Section):
         check=lambda factor: factor > 0,
         must="be above 0",
     )
-    draws: int = _count(5, "Disjoint parts of the bank whose projections are compared.")
-    fold: int = _count(0, "The fold whose model and training images are used.", 0)
+    draws: int = at_least(5, "Disjoint parts of the bank whose projections are compared.")
+    fold: int = at_least(0, "The fold whose model and training images are used.", 0)
     rois: list[str] | None = science(None, "Regions whose targets are captioned; null takes all.")
-    nulls: int = _count(
+    nulls: int = at_least(
         200, "Targets with shuffled responses that go the same way; 0 leaves them out.", 0
     )
-    top_n: int = _count(50, "Top bank pictures of a target that concepts are found among.")
-    concepts: int = _count(3, "Most captions of one target.")
+    top_n: int = at_least(50, "Top bank pictures of a target that concepts are found among.")
+    concepts: int = at_least(3, "Most captions of one target.")
     apart: float = science(
         0.7,
         "Mean distance (1 - cosine, after the bank's mean is taken out) at which clusters of top"
@@ -160,21 +152,23 @@ class CaptionConfig(Section):
         check=lambda distance: 0 < distance <= 2,
         must="be above 0 and at most 2",
     )
-    least: float = _share(0.2, "Least share of the top pictures that makes a concept.")
+    least: float = share(0.2, "Least share of the top pictures that makes a concept.")
     analysis: AnalysisConfig = section(AnalysisConfig, "What is counted in the captions.")
     draw_captions: bool = science(
         True,
         "Caption the projection onto each draw too (captioners that read embeddings): what a"
         " target's caption owes to the bank. Costs `draws` further captions a target.",
     )
-    memory_mib: int = _count(1024, "Memory of the projection's running sums, MiB.", kind=execution)
+    memory_mib: int = at_least(
+        1024, "Memory of the projection's running sums, MiB.", kind=execution
+    )
 
 
 @dataclass(kw_only=True)
 class WriterConfig(Choice):
     """Keys that every captioner has."""
 
-    batch: int = _count(64, "Captions that are written at a time.", kind=execution)
+    batch: int = at_least(64, "Captions that are written at a time.", kind=execution)
 
 
 @dataclass(kw_only=True)
@@ -187,14 +181,14 @@ class PrefixLmConfig(WriterConfig):
         "The embedded captioner, a folder of one, or a folder with ClipCap's weights beside"
         " `language/` (a GPT-2). Digests of its files enter the fingerprint.",
     )
-    beams: int = _count(5, "Paths kept at each step; 1 takes the likeliest word. 5 as published.")
+    beams: int = at_least(5, "Paths kept at each step; 1 takes the likeliest word. 5 as published.")
     sample: float = science(
         0.0,
         "Temperature of sampling in place of a search, seeded for each caption; 0 searches.",
         check=lambda value: value >= 0,
         must="be 0 or more",
     )
-    length: int = _count(67, "Most tokens of a caption; 67 as published.")
+    length: int = at_least(67, "Most tokens of a caption; 67 as published.")
     stop: str = science(".", "What ends a caption of a model without an end of its own.")
 
 
@@ -203,7 +197,7 @@ class NearestConfig(WriterConfig):
     """A caption of one of the top bank pictures: the one that agrees most with the others."""
 
     name: str = science("nearest", "The choice's name in its registry.")
-    pictures: int = _count(10, "Top pictures whose captions are compared.")
+    pictures: int = at_least(10, "Top pictures whose captions are compared.")
 
 
 @dataclass(kw_only=True)
@@ -211,8 +205,8 @@ class KeywordsConfig(WriterConfig):
     """Keywords of the top pictures' captions that fit the target, put together (after LaVCa)."""
 
     name: str = science("keywords", "The choice's name in its registry.")
-    keywords: int = _count(5, "Most keywords of a caption; 5 as in LaVCa's best setting.")
-    fit: float = _share(
+    keywords: int = at_least(5, "Most keywords of a caption; 5 as in LaVCa's best setting.")
+    fit: float = share(
         0.5, "Least fit of a keyword, as a share of the best one's lead over the average keyword."
     )
 
@@ -226,9 +220,9 @@ class VlmConfig(NearestConfig):
         "", "Folder of an image-text-to-text model of transformers, with its processor."
     )
     prompt: str = science("Describe the picture in one sentence.", "What the model is asked.")
-    pictures: int = _count(5, "Top pictures that are described.")
-    length: int = _count(40, "Most new tokens of a description.")
-    batch: int = _count(4, "Pictures that are described at a time.", kind=execution)
+    pictures: int = at_least(5, "Top pictures that are described.")
+    length: int = at_least(40, "Most new tokens of a description.")
+    batch: int = at_least(4, "Pictures that are described at a time.", kind=execution)
 
 
 CAPTIONERS = Registry(

@@ -42,6 +42,28 @@ def execution(default: Any, doc: str, *, check: Check | None = None, must: str =
     return _declare(default, doc, "execution", check, must)
 
 
+def at_least(
+    default: Any, doc: str, least: float = 1, *, kind: Callable[..., Any] = science
+) -> Any:
+    """Declare a number of ``least`` or more; ``kind`` is `science` or `execution`."""
+    return kind(default, doc, check=lambda n: n >= least, must=f"be {least} or more")
+
+
+def positive(default: float, doc: str) -> Any:
+    """Declare a science key above 0."""
+    return science(default, doc, check=lambda x: x > 0, must="be above 0")
+
+
+def share(default: float, doc: str) -> Any:
+    """Declare a science key from 0 to 1."""
+    return science(default, doc, check=lambda x: 0 <= x <= 1, must="be 0 to 1")
+
+
+def share_below_one(default: float, doc: str) -> Any:
+    """Declare a science key from 0 up to, not including, 1: of what is never all."""
+    return science(default, doc, check=lambda x: 0 <= x < 1, must="be 0 or more and below 1")
+
+
 def section(make: Callable[[], Any], doc: str) -> Any:
     """Declare a nested section, made by its class or by a function with other defaults.
 

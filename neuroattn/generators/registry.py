@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from neuroattn.core.config import Choice, Section, execution, science, section
+from neuroattn.core.config import (
+    Choice,
+    Section,
+    at_least,
+    execution,
+    science,
+    section,
+    share_below_one,
+)
 from neuroattn.core.registry import Entry, Registry
 from neuroattn.core.stage import Stage
 from neuroattn.training.registry import Precision, TrainingConfig
@@ -23,16 +31,6 @@ class Prediction(Enum):
     epsilon = "epsilon"
     v_prediction = "v_prediction"
     sample = "sample"
-
-
-def _one(doc: str, default: Any, least: float = 1) -> Any:
-    return science(default, doc, check=lambda n: n >= least, must=f"be {least} or more")
-
-
-def _share(doc: str, default: float) -> Any:
-    return science(
-        default, doc, check=lambda x: 0 <= x < 1, must="be from 0 up to, not including, 1"
-    )
 
 
 def _widths(doc: str, default: list[int]) -> Any:
@@ -48,10 +46,10 @@ def _widths(doc: str, default: list[int]) -> Any:
 class ScenesConfig(Section):
     """Which scenes a model learns from, and which it is judged on."""
 
-    small: int = _one("Training scenes of 64 pixels with 1 or 2 things.", 24000, 0)
-    large: int = _one("Training scenes of 160 pixels with 1 to 3 things.", 12000, 0)
-    held: int = _one(
-        "Scenes of each layout held out, once of seen and once of unseen sources.", 1000
+    small: int = at_least(24000, "Training scenes of 64 pixels with 1 or 2 things.", 0)
+    large: int = at_least(12000, "Training scenes of 160 pixels with 1 to 3 things.", 0)
+    held: int = at_least(
+        1000, "Scenes of each layout held out, once of seen and once of unseen sources."
     )
     stream: str = science("models", "Name of the seed stream: other streams are other scenes.")
     chunk: int = execution(
@@ -73,12 +71,12 @@ class RefereeConfig(ModelConfig):
     """A detector of things, their attributes and the place, from pixels alone."""
 
     name: str = science("referee", "The model's name; set by the choice itself.")
-    side: int = _one("Pixels that it sees; pictures of any size are fitted to it.", 96, 16)
+    side: int = at_least(96, "Pixels that it sees; pictures of any size are fitted to it.", 16)
     widths: list[int] = _widths(
         "Channels of its stages, each of half the size.", [32, 64, 128, 192]
     )
-    noise: float = _share(
-        "Largest deviation of the noise added in training, of pixels in [0, 1].", 0.06
+    noise: float = share_below_one(
+        0.06, "Largest deviation of the noise added in training, of pixels in [0, 1]."
     )
     coarsest: float = science(
         0.5,
@@ -86,7 +84,7 @@ class RefereeConfig(ModelConfig):
         check=lambda x: 0.1 <= x <= 1,
         must="be from 0.1 to 1",
     )
-    attribute_weight: float = _one("Weight of the attributes' squared error.", 1.0, 0)
+    attribute_weight: float = at_least(1.0, "Weight of the attributes' squared error.", 0)
 
 
 @dataclass(kw_only=True)
@@ -95,14 +93,14 @@ class SpaceConfig(ModelConfig):
 
     name: str = science("space", "The model's name; set by the choice itself.")
     backbone: str = science("efficientnet_lite0", "The frozen image network.")
-    image_size: int = _one("Pixels at which the image network sees a picture.", 160, 32)
-    dim: int = _one("Numbers of an embedding.", 256)
-    hidden: int = _one("Width of the image head's hidden layer.", 512)
-    text_width: int = _one("Width of the text encoder.", 192)
-    text_layers: int = _one("Layers of the text encoder.", 2)
-    text_heads: int = _one("Heads of the text encoder.", 4)
-    length: int = _one("Most tokens of a caption, with its two ends.", 48, 4)
-    dropout: float = _share("Dropout in the head and in the text encoder.", 0.1)
+    image_size: int = at_least(160, "Pixels at which the image network sees a picture.", 32)
+    dim: int = at_least(256, "Numbers of an embedding.")
+    hidden: int = at_least(512, "Width of the image head's hidden layer.")
+    text_width: int = at_least(192, "Width of the text encoder.")
+    text_layers: int = at_least(2, "Layers of the text encoder.")
+    text_heads: int = at_least(4, "Heads of the text encoder.")
+    length: int = at_least(48, "Most tokens of a caption, with its two ends.", 4)
+    dropout: float = share_below_one(0.1, "Dropout in the head and in the text encoder.")
 
 
 @dataclass(kw_only=True)
@@ -110,12 +108,14 @@ class CaptionerConfig(ModelConfig):
     """A causal language model behind a prefix made from an image embedding (ClipCap)."""
 
     name: str = science("captioner", "The model's name; set by the choice itself.")
-    prefix: int = _one("Prefix tokens made from one embedding.", 4)
-    width: int = _one("Width of the language model.", 256)
-    layers: int = _one("Layers of the language model.", 3)
-    heads: int = _one("Heads of the language model.", 4)
-    dropout: float = _share("Dropout of the language model.", 0.1)
-    noise: float = _share("Deviation of noise on the unit-length embedding in training.", 0.1)
+    prefix: int = at_least(4, "Prefix tokens made from one embedding.")
+    width: int = at_least(256, "Width of the language model.")
+    layers: int = at_least(3, "Layers of the language model.")
+    heads: int = at_least(4, "Heads of the language model.")
+    dropout: float = share_below_one(0.1, "Dropout of the language model.")
+    noise: float = share_below_one(
+        0.1, "Deviation of noise on the unit-length embedding in training."
+    )
 
 
 @dataclass(kw_only=True)
@@ -126,19 +126,19 @@ class AutoencoderConfig(ModelConfig):
     widths: list[int] = _widths(
         "Channels of its stages; three halvings lie between four.", [32, 64, 96, 128]
     )
-    latent_channels: int = _one("Channels of a latent.", 8)
-    norm_groups: int = _one(
-        "Groups of its normalisation; a group of one channel forgets brightness and contrast.", 4
+    latent_channels: int = at_least(8, "Channels of a latent.")
+    norm_groups: int = at_least(
+        4, "Groups of its normalisation; a group of one channel forgets brightness and contrast."
     )
-    kl_weight: float = _one(
-        "Weight of the divergence from the unit normal, per pixel value.", 1e-4, 0
+    kl_weight: float = at_least(
+        1e-4, "Weight of the divergence from the unit normal, per pixel value.", 0
     )
-    perceptual_weight: float = _one(
-        "Weight of the distance that a frozen image network sees; 0 leaves the network out.", 0.3, 0
+    perceptual_weight: float = at_least(
+        0.3, "Weight of the distance that a frozen image network sees; 0 leaves the network out.", 0
     )
     backbone: str = science("efficientnet_lite0", "That image network.")
-    edge_weight: float = _one(
-        "Weight of the error of differences between neighbouring pixels.", 1.0, 0
+    edge_weight: float = at_least(
+        1.0, "Weight of the error of differences between neighbouring pixels.", 0
     )
 
 
@@ -147,11 +147,11 @@ class TinyAutoencoderConfig(ModelConfig):
     """AutoencoderTiny whose decoder reads the latents of the autoencoder: for the guidance path."""
 
     name: str = science("tiny_autoencoder", "The model's name; set by the choice itself.")
-    width: int = _one("Channels throughout.", 32)
-    blocks: int = _one("Blocks of each stage.", 1)
-    latent_weight: float = _one("Weight of the error of its encoder's latents.", 1.0, 0)
-    edge_weight: float = _one(
-        "Weight of the error of differences between neighbouring pixels.", 1.0, 0
+    width: int = at_least(32, "Channels throughout.")
+    blocks: int = at_least(1, "Blocks of each stage.")
+    latent_weight: float = at_least(1.0, "Weight of the error of its encoder's latents.", 0)
+    edge_weight: float = at_least(
+        1.0, "Weight of the error of differences between neighbouring pixels.", 0
     )
 
 
@@ -161,19 +161,19 @@ class GeneratorConfig(ModelConfig):
 
     name: str = science("generator", "The model's name; set by the choice itself.")
     widths: list[int] = _widths("Channels of the network's stages.", [128, 192])
-    blocks: int = _one("Residual blocks of each stage.", 2)
-    heads: int = _one("Heads of its attention.", 4)
-    norm_groups: int = _one("Groups of its normalisation.", 32)
+    blocks: int = at_least(2, "Residual blocks of each stage.")
+    heads: int = at_least(4, "Heads of its attention.")
+    norm_groups: int = at_least(32, "Groups of its normalisation.")
     prediction: Prediction = science(
         Prediction.v_prediction, "What the network predicts: epsilon, v_prediction or sample."
     )
-    timesteps: int = _one("Steps of the noising process.", 1000, 2)
-    null_share: float = _share("Share of training samples without their condition.", 0.1)
-    text_share: float = _share("Share of conditions that are embeddings of captions.", 0.5)
-    ema: float = _share("Decay of the running mean of the weights, per step.", 0.9995)
-    steps: int = _one("Sampling steps of the evaluation.", 25)
-    guidance: float = _one("Classifier-free guidance of the evaluation; 1 is none.", 2.0, 0)
-    judged: int = _one("Held-out captions that are generated and judged.", 200, 0)
+    timesteps: int = at_least(1000, "Steps of the noising process.", 2)
+    null_share: float = share_below_one(0.1, "Share of training samples without their condition.")
+    text_share: float = share_below_one(0.5, "Share of conditions that are embeddings of captions.")
+    ema: float = share_below_one(0.9995, "Decay of the running mean of the weights, per step.")
+    steps: int = at_least(25, "Sampling steps of the evaluation.")
+    guidance: float = at_least(2.0, "Classifier-free guidance of the evaluation; 1 is none.", 0)
+    judged: int = at_least(200, "Held-out captions that are generated and judged.", 0)
 
 
 MODELS = Registry(
@@ -228,8 +228,8 @@ class GeneratorChoice(Choice):
     few_steps: bool = science(
         False, "Made for one to eight steps: the start noise is optimised, not the trajectory."
     )
-    distilled_scale: float = _one(
-        "Guidance that a latent consistency model is told of; its network has learned it.", 8.5
+    distilled_scale: float = at_least(
+        8.5, "Guidance that a latent consistency model is told of; its network has learned it."
     )
     checkpointing: bool = execution(
         False, "Compute the decoder again in the backward pass: the same gradients, less memory."
@@ -356,11 +356,11 @@ class ShowcaseConfig(Section):
     scenes: int = science(
         12, "Held-out scenes that are shown.", check=lambda n: 1 <= n <= 60, must="be from 1 to 60"
     )
-    nearest: int = _one(
-        "Training scenes among which the nearest one is sought; drawn anew, 6 ms each.", 4000, 0
+    nearest: int = at_least(
+        4000, "Training scenes among which the nearest one is sought; drawn anew, 6 ms each.", 0
     )
-    steps: int = _one("Denoising steps of the samples.", 25)
-    guidance: float = _one("Classifier-free guidance of the samples; 1 is none.", 2.0, 0)
+    steps: int = at_least(25, "Denoising steps of the samples.")
+    guidance: float = at_least(2.0, "Classifier-free guidance of the samples; 1 is none.", 0)
 
 
 STAGES: tuple[Stage, ...] = (

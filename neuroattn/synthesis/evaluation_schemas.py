@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from neuroattn.core.config import Section, science
-
-
-def _count(doc: str, default: int, least: int) -> Any:
-    return science(default, doc, check=lambda n: n >= least, must=f"be {least} or more")
+from neuroattn.core.config import Section, at_least, science
 
 
 @dataclass(kw_only=True)
@@ -30,13 +25,13 @@ class EvaluationConfig(Section):
         " the folder of a CLIP; empty leaves it out.",
     )
     prompt: str = science("A picture of {}.", "What the space is asked, with a category's words.")
-    reference: int = _count("Training pictures that sets are held against; 0 none.", 200, 0)
-    real: int = _count("Real test pictures shown for each objective, the highest first.", 6, 0)
+    reference: int = at_least(200, "Training pictures that sets are held against; 0 none.", 0)
+    real: int = at_least(6, "Real test pictures shown for each objective, the highest first.", 0)
     samples: bool = science(
         True, "Draw the page of samples from sentences (the embedded generator alone)."
     )
-    directions: int = _count("Leading directions of features in the Fréchet distance.", 16, 1)
-    draws: int = _count("Bootstrap samples of the intervals.", 1000, 100)
+    directions: int = at_least(16, "Leading directions of features in the Fréchet distance.", 1)
+    draws: int = at_least(1000, "Bootstrap samples of the intervals.", 100)
 
 
 def evaluation_leaves(config: EvaluationConfig) -> Mapping[str, Path]:

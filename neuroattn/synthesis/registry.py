@@ -11,7 +11,16 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from neuroattn.core.config import Choice, Section, execution, science, section
+from neuroattn.core.config import (
+    Choice,
+    Section,
+    at_least,
+    execution,
+    positive,
+    science,
+    section,
+    share,
+)
 from neuroattn.core.errors import ConfigError, MissingDataError
 from neuroattn.core.registry import Entry, Registry
 from neuroattn.core.resources import user_path
@@ -37,18 +46,6 @@ class Decoder(Enum):
     cheap = "cheap"  # the tiny one where the generator has one; pictures take the full one
 
 
-def _count(doc: str, default: int, least: int = 1) -> Any:
-    return science(default, doc, check=lambda n: n >= least, must=f"be {least} or more")
-
-
-def _share(doc: str, default: float) -> Any:
-    return science(default, doc, check=lambda x: 0 <= x <= 1, must="be from 0 to 1")
-
-
-def _positive(doc: str, default: float) -> Any:
-    return science(default, doc, check=lambda x: x > 0, must="be above 0")
-
-
 @dataclass(kw_only=True)
 class GuidanceConfig(Choice):
     """What all methods have in common: nothing but a name."""
@@ -58,7 +55,7 @@ class GuidanceConfig(Choice):
 class DenoisedConfig(GuidanceConfig):
     """Keys of methods that draw pictures with the generator."""
 
-    steps: int = _count("Denoising steps.", 50)
+    steps: int = at_least(50, "Denoising steps.")
     sampler: str | None = science(
         None, "ddim, dpm, euler, lms, flow or lcm, as the generator allows; null: its own solver."
     )
@@ -112,11 +109,11 @@ class WindowedConfig(SteeredConfig):
     """As x0, in a part of the trajectory and at every k-th step of it."""
 
     name: str = science("windowed", "The choice's name in its registry.")
-    steps: int = _count("Denoising steps.", 20)
+    steps: int = at_least(20, "Denoising steps.")
     decoder: Decoder = science(Decoder.cheap, "cheap: the tiny decoder in the guidance; or full.")
-    start: float = _share("Share of the steps that pass before guidance begins.", 0.4)
-    stop: float = _share("Share of the steps after which it ends.", 1.0)
-    every: int = _count("Guide every so many steps, with as many times the scale.", 1)
+    start: float = share(0.4, "Share of the steps that pass before guidance begins.")
+    stop: float = share(1.0, "Share of the steps after which it ends.")
+    every: int = at_least(1, "Guide every so many steps, with as many times the scale.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -134,9 +131,9 @@ class FlowConfig(SteeredConfig):
     """As x0, for flow matching: the weight at the first steps, where it diverges, is capped."""
 
     name: str = science("flow", "The choice's name in its registry.")
-    steps: int = _count("Denoising steps.", 28)
-    cap: float = _positive(
-        "Largest ratio of noise to signal that weighs a gradient; it is infinite at the start.", 5.0
+    steps: int = at_least(28, "Denoising steps.")
+    cap: float = positive(
+        5.0, "Largest ratio of noise to signal that weighs a gradient; it is infinite at the start."
     )
 
 
@@ -145,17 +142,17 @@ class NoiseOptimisationConfig(DenoisedConfig):
     """The start noise of a few-step generator, optimised (ReNO, Eyring et al. 2024)."""
 
     name: str = science("noise_optimisation", "The choice's name in its registry.")
-    steps: int = _count("Denoising steps, all of them in the gradient.", 1)
-    iterations: int = _count("Steps of gradient ascent on the noise.", 50)
+    steps: int = at_least(1, "Denoising steps, all of them in the gradient.")
+    iterations: int = at_least(50, "Steps of gradient ascent on the noise.")
     scale: float = science(
         1.0, "Weight of the objective beside the noise's own likelihood.",
         check=lambda x: x >= 0, must="be 0 or more",
     )  # fmt: skip
-    lr: float = _positive("Learning rate of the ascent, with Nesterov momentum.", 5.0)
+    lr: float = positive(5.0, "Learning rate of the ascent, with Nesterov momentum.")
     momentum: float = science(
         0.9, "Momentum of the ascent.", check=lambda x: 0 < x < 1, must="be above 0 and below 1"
     )
-    clip: float = _positive("Largest norm of the gradient of a picture's noise.", 0.1)
+    clip: float = positive(0.1, "Largest norm of the gradient of a picture's noise.")
     likelihood: float = science(
         0.01, "Weight of the noise's negative log likelihood by its norm.",
         check=lambda x: x >= 0, must="be 0 or more",
@@ -168,7 +165,7 @@ class BestOfNConfig(DenoisedConfig):
     """Unguided pictures, the best of several by the guide: what selection alone can do."""
 
     name: str = science("best_of_n", "The choice's name in its registry.")
-    draws: int = _count("Pictures drawn for each one that is kept.", 4)
+    draws: int = at_least(4, "Pictures drawn for each one that is kept.")
 
 
 @dataclass(kw_only=True)
@@ -183,7 +180,7 @@ class CaptionsConfig(DenoisedConfig):
     """Pictures drawn from the captions of an objective's targets, without any gradient."""
 
     name: str = science("captions", "The choice's name in its registry.")
-    steps: int = _count("Denoising steps.", 25)
+    steps: int = at_least(25, "Denoising steps.")
     weight: float = science(
         2.0, "Classifier-free guidance by the caption; 1 is none, hub models are used at 7.5.",
         check=lambda x: x >= 0, must="be 0 or more",
@@ -223,12 +220,12 @@ class SynthesisConfig(Section):
         check=lambda names: len(set(names)) == len(names),
         must="name each objective once",
     )
-    images: int = _count("Pictures for each objective.", 20)
-    first_seed: int = _count("Seed of the first picture; the others follow it.", 0, 0)
-    chunk: int = _count(
+    images: int = at_least(20, "Pictures for each objective.")
+    first_seed: int = at_least(0, "Seed of the first picture; the others follow it.", 0)
+    chunk: int = at_least(
+        8,
         "Pictures that are computed together; another chunk gives other pictures, because guidance"
         " amplifies the rounding of batched arithmetic. Lower it if memory runs out.",
-        8,
     )
     unguided: bool = science(
         True, "Draw the unguided pictures of the same seeds as well (method none)."
@@ -271,7 +268,7 @@ class SynthesisConfig(Section):
         " digests of the files enter the fingerprint.",
     )
     evaluation: EvaluationConfig = section(EvaluationConfig, "What else looks at the pictures.")
-    shards: int = _count("Jobs among which the chunks are divided.", 1)
+    shards: int = at_least(1, "Jobs among which the chunks are divided.")
     shard: int | None = science(
         None,
         "The share that this job draws, from 0; null with several shards puts them together.",

@@ -8,11 +8,15 @@ import pytest
 from neuroattn.core.config import (
     Choice,
     Section,
+    at_least,
     execution,
+    positive,
     science,
     science_defaults,
     science_values,
     section,
+    share,
+    share_below_one,
     walk,
 )
 from neuroattn.core.errors import ConfigError
@@ -71,6 +75,28 @@ def test_defaults_list_every_science_key() -> None:
 
 def test_a_prefix_is_whole_words() -> None:
     assert science_values(walk(Root()), ("pai",)) == {}
+
+
+@dataclass(kw_only=True)
+class Ranges(Section):
+    items: int = at_least(3, "Items.", 2)
+    threads: int = at_least(1, "Threads.", kind=execution)
+    rate: float = positive(0.5, "Rate.")
+    kept: float = share(1.0, "Kept.")
+    dropped: float = share_below_one(0.0, "Dropped.")
+
+
+@pytest.mark.parametrize(
+    ("key", "good", "bad"),
+    [("items", 2, 1), ("threads", 1, 0), ("rate", 1e-9, 0.0), ("kept", 1.0, 1.1),
+     ("kept", 0.0, -0.1), ("dropped", 0.99, 1.0), ("dropped", 0.0, -0.1)],
+)  # fmt: skip
+def test_common_ranges_hold_at_their_ends(key: str, good: float, bad: float) -> None:
+    assert getattr(Ranges(**{key: good}), key) == good
+    with pytest.raises(ConfigError, match=f"Ranges.{key} is out of range"):
+        Ranges(**{key: bad})
+    roles = {found.path: found.role for found in walk(Ranges())}
+    assert roles == {name: "execution" if name == "threads" else "science" for name in roles}
 
 
 def test_range_checks_name_the_key_and_the_rule() -> None:

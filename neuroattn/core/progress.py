@@ -29,6 +29,7 @@ class Progress:
 
     def __init__(self, title: str, total: int | None, stream: IO[str] | None = None) -> None:
         self.title, self.total, self.done = title, total, 0
+        self._resumed = 0
         self._stream = sys.stderr if stream is None else stream
         self._bar: Any = None
         self._began = self._spoke = time.monotonic()
@@ -60,6 +61,12 @@ class Progress:
         elif self._is_time():
             self._speak()
 
+    def resume(self, count: int) -> None:
+        """Report ``count`` steps of an earlier run, which say nothing of this one's pace."""
+        self._resumed += count
+        self._spoke_at += count
+        self.advance(count)
+
     def _is_time(self) -> bool:
         silence = time.monotonic() - self._spoke
         share = 0.0 if not self.total else (self.done - self._spoke_at) / self.total
@@ -72,7 +79,7 @@ class Progress:
         self._spoke, self._spoke_at = time.monotonic(), self.done
         elapsed = self._spoke - self._began
         if self.total:
-            left = elapsed / max(self.done, 1) * (self.total - self.done)
+            left = elapsed / max(self.done - self._resumed, 1) * (self.total - self.done)
             log.info("%s: %d of %d, about %.0f s left", self.title, self.done, self.total, left)
         else:
             log.info("%s: %d in %.0f s", self.title, self.done, elapsed)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from neuroattn.core.atomic import ensure_folder, read_json, write_json
 from neuroattn.core.claims import claim
 from neuroattn.core.config import restore, walk
 from neuroattn.core.errors import ConfigError, StorageError
@@ -51,7 +53,7 @@ def build(name: str, root: Path, config: ModelConfig, device: str = "auto") -> P
 
     Raises
     ------
-    StorageError : a model of another configuration is there.
+    StorageError : a model of another configuration is there, done or half done.
     MissingDataError : a model that it needs is not there.
     InterruptedRunError : a stop signal came; the same command resumes.
     """
@@ -61,14 +63,15 @@ def build(name: str, root: Path, config: ModelConfig, device: str = "auto") -> P
         if _is_there(folder, facts):
             return folder
         steps = _steps(config)
-        before = _cpu_seconds()
-        with Progress(f"training {name}", steps) as progress:
+        _mark(root / ".work" / name, facts)
+        with (
+            _clocked(root / ".work" / name) as spent,
+            Progress(f"training {name}", steps) as progress,
+        ):
             place = Workplace(root, name, Runtime(device=device, progress=progress))
             maker: Maker = MODELS.load(name)
             made = maker.train(config, place)
-        card = write_model(
-            folder, made.save, facts | _told(maker, made, place, _cpu_seconds() - before)
-        )
+        card = write_model(folder, made.save, facts | _told(maker, made, place, spent()))
         shutil.rmtree(place.work, ignore_errors=True)
     for score, value in card["scores"].items():
         log.info("%s %s %.4g", name, score, value)
@@ -108,13 +111,36 @@ def _is_there(folder: Path, facts: Card) -> bool:
     return True
 
 
+def _mark(work: Path, facts: Card) -> None:
+    """Say in the work folder what is trained there, or refuse what was begun otherwise.
+
+    Keys of the training itself are compared by its checkpoints.
+    """
+    mine = {
+        "config": {k: v for k, v in facts["config"].items() if not k.startswith("training.")},
+        "made_from": facts["made_from"],
+    }
+    file = work / "facts.json"
+    begun = read_json(file) if file.is_file() else mine
+    if begun != mine:
+        raise StorageError(
+            f"another {facts['model']} was begun here",
+            file=work,
+            expected=mine,
+            found=begun,
+            fix="remove the folder, or build under another --root",
+        )
+    ensure_folder(work)
+    write_json(file, mine)
+
+
 def _told(maker: Maker, made: Made, place: Workplace, seconds: float) -> Card:
     return {
         "about": maker.about,
         "limits": maker.limits,
         "data": made.data,
         "steps": made.steps,
-        "cpu_seconds": round(seconds, 1),  # of the last call alone, where a run was resumed
+        "cpu_seconds": round(seconds, 1),  # of all calls, where a run was resumed
         "device": str(place.device),
         "scores": {name: float(value) for name, value in made.scores.items()},
         "versions": {library: metadata.version(library) for library in _LIBRARIES},
@@ -126,6 +152,23 @@ def _steps(config: ModelConfig) -> int:
     training: Any = config.training
     per_step = training.batch_size * training.accumulate
     return int(training.epochs) * -(-samples // int(per_step))
+
+
+@contextmanager
+def _clocked(work: Path) -> Iterator[Callable[[], float]]:
+    """CPU seconds spent on a model so far, kept in its work folder from call to call."""
+    file = work / "cpu_seconds.json"
+    earlier = read_json(file)["seconds"] if file.is_file() else 0.0
+    began = _cpu_seconds()
+
+    def spent() -> float:
+        return float(earlier) + _cpu_seconds() - began
+
+    try:
+        yield spent
+    finally:
+        ensure_folder(work)
+        write_json(file, {"seconds": spent()})
 
 
 def _cpu_seconds() -> float:

@@ -24,6 +24,7 @@ from neuroattn.core.atomic import read_json, write_json
 from neuroattn.generators.caption_scores import caption_scores
 from neuroattn.generators.decoding import Ends, search
 from neuroattn.generators.embeddings import embeddings
+from neuroattn.generators.library import transformers
 from neuroattn.generators.making import (
     Made,
     Maker,
@@ -85,15 +86,14 @@ class CaptionNetwork(nn.Module):
 
 def language_model(words: int, config: CaptionerConfig) -> Any:
     """A small GPT-2 with room for the prefix and a caption."""
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    shape = GPT2Config(
+    library = transformers()
+    shape = library.GPT2Config(
         vocab_size=words, n_positions=config.prefix + LENGTH, n_embd=config.width,
         n_layer=config.layers, n_head=config.heads, resid_pdrop=config.dropout,
         embd_pdrop=config.dropout, attn_pdrop=config.dropout,
         bos_token_id=START, eos_token_id=END, pad_token_id=PAD,
     )  # fmt: skip
-    return GPT2LMHeadModel(shape)
+    return library.GPT2LMHeadModel(shape)
 
 
 @dataclass(frozen=True)
@@ -216,16 +216,12 @@ def _scores(
 
 
 def _save(captioner: Captioner, dim: int, folder: Path) -> None:
-    import transformers
-
     network = captioner.network
     facts = {"model_type": "neuroattn_captioner", "dim": dim, "prefix": network.tokens}
     write_json(folder / CONFIG, facts)
     save_file(half_weights(network.prefix), folder / PREFIX)
     captioner.words.save(folder / WORDS)
     language: Any = network.language
-    quiet: Any = transformers.utils.logging
-    quiet.disable_progress_bar()
     _half_copy(language).save_pretrained(folder / LANGUAGE)
     captioner.words.tokeniser().save_pretrained(folder / LANGUAGE)
 
@@ -239,10 +235,8 @@ def _half_copy(language: Any) -> Any:
 
 def read(folder: Path, device: torch.device) -> Captioner:
     """The captioner in a folder."""
-    from transformers import GPT2LMHeadModel
-
     shape = read_json(folder / CONFIG)
-    language = GPT2LMHeadModel.from_pretrained(
+    language = transformers().GPT2LMHeadModel.from_pretrained(
         folder / LANGUAGE, local_files_only=True, use_safetensors=True, dtype=torch.float32
     )
     network = CaptionNetwork(int(shape["dim"]), int(shape["prefix"]), language)

@@ -16,6 +16,7 @@ from neuroattn.core.errors import DataError
 from neuroattn.features.backbones import fit_pixels
 from neuroattn.features.hooks import Normalise
 from neuroattn.features.registry import Interpolation, Resize
+from neuroattn.generators.library import transformers
 
 _PIXELS = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 
@@ -60,13 +61,12 @@ def read_clip(folder: Path, device: torch.device) -> ClipSpace:
     ------
     DataError : the folder lacks its tokeniser or its weights, or holds another model.
     """
-    import transformers
-
+    library = transformers()
     try:
-        model: Any = transformers.CLIPModel.from_pretrained(
+        model = library.CLIPModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True
         )
-        tokeniser = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokeniser = library.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise DataError(
             "this folder holds no whole CLIP",

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from neuroattn.core.atomic import write_json
 from neuroattn.data.simulate.scene import CATEGORIES
@@ -27,7 +26,7 @@ from neuroattn.generators.embeddings import embeddings
 from neuroattn.generators.latents import scene_latents
 from neuroattn.generators.library import diffusers
 from neuroattn.generators.making import Made, Maker, Workplace, seeded, trained
-from neuroattn.generators.parameters import target
+from neuroattn.generators.parameters import min_snr, target
 from neuroattn.generators.registry import GeneratorConfig
 from neuroattn.generators.sampling import LatentDiffusion, conditions
 from neuroattn.generators.scenes import SceneSet, Side, scene_set, to_unit
@@ -94,7 +93,7 @@ def noising(config: GeneratorConfig) -> Any:
 
 @dataclass(frozen=True)
 class DiffusionTask:
-    """Squared error of the prediction at a random step (DDPM, equation 14, and its relatives)."""
+    """Squared error at a random step (DDPM, equation 14), weighted by `min_snr`."""
 
     config: GeneratorConfig
     scheduler: Any
@@ -125,9 +124,10 @@ class DiffusionTask:
     ) -> Tensor:
         noisy = self.scheduler.add_noise(latents, noise, steps)
         kept = self.scheduler.alphas_cumprod.to(latents.device)[steps].reshape(-1, 1, 1, 1)
-        levels = kept.sqrt(), (1 - kept).sqrt()
-        wanted = target(self.config.prediction.value, latents, noise, *levels)
-        return functional.mse_loss(model(noisy, steps, given), wanted)
+        kind, levels = self.config.prediction.value, (kept.sqrt(), (1 - kept).sqrt())
+        error = model(noisy, steps, given) - target(kind, latents, noise, *levels)
+        loss: Tensor = (min_snr(kind, *levels, self.config.snr_cap) * error.square()).mean()
+        return loss
 
 
 class LatentSource:

@@ -1,4 +1,4 @@
-"""The one place that imports diffusers, and late: it costs seconds, and its types are loose."""
+"""Where this room imports diffusers and transformers, late: they cost seconds, loosely typed."""
 
 from __future__ import annotations
 
@@ -10,4 +10,13 @@ def diffusers() -> Any:
     import diffusers as library
 
     library.utils.logging.set_verbosity_error()
+    return library
+
+
+def transformers() -> Any:
+    """The library, without a bar for each model that is read."""
+    import transformers as library
+
+    quiet: Any = library.utils.logging
+    quiet.disable_progress_bar()
     return library

@@ -12,6 +12,7 @@ from math import hypot
 from typing import Final
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from neuroattn.core.errors import ConfigError
@@ -55,6 +56,35 @@ def clean_of(prediction: str, said: Tensor, noisy: Tensor, level: Level) -> Tens
     if prediction == "flow":
         return noisy - level.noise * said
     return (level.signal / size * noisy - level.noise * said) / size
+
+
+def min_snr(
+    prediction: str, signal: Tensor, noise: Tensor, cap: float | None
+) -> Float[Tensor, "*samples"]:
+    """Weights of squared errors of predictions: of the clean latent's, min(SNR, cap).
+
+    Hang et al. 2023, section 3.4: steps that are easy, or hopeless, take less of the training.
+
+    Parameters
+    ----------
+    signal, noise : shares of the clean latent and of the noise, of one shape.
+    cap : gamma of the paper (5); None leaves the plain squared error, weights of 1.
+
+    Raises
+    ------
+    ConfigError : an unknown prediction type.
+    """
+    check(prediction)
+    if cap is None:
+        return torch.ones_like(signal)
+    ratio, size = (signal / noise).square(), signal.square() + noise.square()
+    to_clean = {  # square of what an error of the prediction does to the clean latent
+        "epsilon": 1 / ratio,
+        "sample": torch.ones_like(ratio),
+        "flow": noise.square(),
+        "v_prediction": noise.square() / size,
+    }[prediction]
+    return ratio.clamp(max=cap) * to_clean
 
 
 def epsilon_of(prediction: str, said: Tensor, noisy: Tensor, level: Level) -> Tensor:

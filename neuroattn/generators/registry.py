@@ -163,9 +163,17 @@ class GeneratorConfig(ModelConfig):
     widths: list[int] = _widths("Channels of the network's stages.", [128, 192])
     blocks: int = at_least(2, "Residual blocks of each stage.")
     heads: int = at_least(4, "Heads of its attention.")
-    norm_groups: int = at_least(32, "Groups of its normalisation.")
+    norm_groups: int = at_least(
+        8, "Groups of its normalisation; groups of few channels forget how much there is of each."
+    )
     prediction: Prediction = science(
         Prediction.v_prediction, "What the network predicts: epsilon, v_prediction or sample."
+    )
+    snr_cap: float | None = science(
+        5.0,
+        "Cap of the loss's weights (gamma of Min-SNR, Hang et al. 2023); null: all steps alike.",
+        check=lambda cap: cap is None or cap > 0,
+        must="be above 0, or null",
     )
     timesteps: int = at_least(1000, "Steps of the noising process.", 2)
     null_share: float = share_below_one(0.1, "Share of training samples without their condition.")

@@ -22,8 +22,14 @@ from torch import Tensor
 
 from neuroattn.core.seeding import derive_seed
 from neuroattn.data.simulate.compose import ENCODER, GENERATOR, Layout, compose
-from neuroattn.data.simulate.scene import ATTRIBUTES, CATEGORIES, PLACES, Pool, Scene
-from neuroattn.data.simulate.write import VERSION_NUMBER
+from neuroattn.data.simulate.scene import (
+    ATTRIBUTES,
+    CATEGORIES,
+    PLACES,
+    VERSION_NUMBER,
+    Pool,
+    Scene,
+)
 from neuroattn.features.backbones import fit_pixels
 from neuroattn.features.registry import Interpolation, Resize
 from neuroattn.generators.chunks import gathered

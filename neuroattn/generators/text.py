@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from neuroattn.core.atomic import read_json, write_json
+from neuroattn.generators.library import transformers
 
 PAD, START, END, UNKNOWN = range(4)
 _SPECIAL: Final = ("<pad>", "<start>", "<end>", "<unknown>")
@@ -72,7 +73,6 @@ class Vocabulary:
 
     def tokeniser(self) -> Any:
         """The same as a ``PreTrainedTokenizerFast``, for other programs."""
-        import transformers
         from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
         made = Tokenizer(models.WordLevel(dict(self.numbers), unk_token=_SPECIAL[UNKNOWN]))
@@ -84,8 +84,7 @@ class Vocabulary:
         made.post_processor = processors.TemplateProcessing(
             single=f"{start} $A {end}", special_tokens=[(start, START), (end, END)]
         )
-        kind: Any = transformers.PreTrainedTokenizerFast
-        return kind(
+        return transformers().PreTrainedTokenizerFast(
             tokenizer_object=made, pad_token=_SPECIAL[PAD], bos_token=start, eos_token=end,
             unk_token=_SPECIAL[UNKNOWN],
         )  # fmt: skip

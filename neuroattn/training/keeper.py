@@ -15,7 +15,7 @@ from neuroattn.core.config import walk
 from neuroattn.core.errors import ArtefactError
 from neuroattn.training import randomness
 from neuroattn.training.checkpoint import WEIGHTS, CheckpointStore, Snapshot
-from neuroattn.training.registry import TrainingConfig
+from neuroattn.training.registry import ScheduleKind, TrainingConfig
 from neuroattn.training.selection import TrainingData, images_digest
 from neuroattn.training.state import RunState
 from neuroattn.training.weights import put_weights, read_weights, weights_of, write_weights
@@ -24,10 +24,18 @@ log = logging.getLogger("neuroattn.training")
 
 
 def run_identity(config: TrainingConfig, data: TrainingData, seed: int) -> dict[str, Any]:
-    """What makes two runs the same run, as JSON values; checkpoints of another are refused."""
+    """What makes two runs the same run, as JSON values; checkpoints of another are refused.
+
+    At a constant rate the number of epochs decides only where a run ends, so a longer run
+    goes on from the checkpoints of a shorter one. It has the same bits as one that never
+    stopped if the last epoch of the shorter run is one that the longer run evaluates as well.
+    """
     selection = data.selection
+    keys = {key.path: key.value for key in walk(config) if key.role == "science"}
+    if config.schedule.kind is ScheduleKind.constant:
+        del keys["epochs"]
     return {
-        "config": {key.path: key.value for key in walk(config) if key.role == "science"},
+        "config": keys,
         "seed": seed,
         "samples": len(data.train),
         "train images": images_digest(data.train_images),

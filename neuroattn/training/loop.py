@@ -18,7 +18,7 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from neuroattn.core.errors import ConfigError
+from neuroattn.core.errors import ArtefactError, ConfigError
 from neuroattn.training import randomness
 from neuroattn.training.batches import (
     Batch,
@@ -184,13 +184,34 @@ class _Run:
         self.saved_at = self._here()
 
     def resume(self) -> None:
-        """Bring back the newest checkpoint, or begin."""
+        """Bring back the newest checkpoint, or begin.
+
+        Raises
+        ------
+        ArtefactError : it belongs to another run, or to a longer one; see `Keeper.restore`.
+        """
         self.keeper.restore(self.state)
+        self._check_length()
         self.saved_at = self._here()
         if self.accelerator.is_main_process:
             if isinstance(self.runtime.tracker, RewindableTracker):
                 self.runtime.tracker.rewind(self.state.step)
-            self.runtime.progress.advance(self.state.step)
+            self.runtime.progress.resume(self.state.step)
+
+    def _check_length(self) -> None:
+        """A finished run of fewer epochs goes on (the rate is constant); one of more is refused."""
+        state, epochs = self.state, self.config.epochs
+        if state.position.epoch > epochs:
+            raise ArtefactError(
+                "the checkpoint belongs to a longer run",
+                file=self.keeper.folder,
+                expected=f"at most {epochs} epochs",
+                found=f"{state.position.epoch} epochs",
+                fix="give each run a folder of its own, or ask for as many epochs",
+            )
+        state.finished = state.finished and (
+            state.position.epoch == epochs or state.selector.exhausted
+        )
 
     def train(self) -> None:
         """Go on until nothing is left to train."""

@@ -28,6 +28,9 @@ class Advance(Protocol):
     def advance(self, count: int = 1) -> None:
         """Report ``count`` more steps done."""
 
+    def resume(self, count: int) -> None:
+        """Report ``count`` steps that an earlier run has done."""
+
 
 class Silent:
     """Tracks nothing and shows nothing."""
@@ -36,6 +39,9 @@ class Silent:
         """Forget ``metrics``."""
 
     def advance(self, count: int = 1) -> None:
+        """Show nothing."""
+
+    def resume(self, count: int) -> None:
         """Show nothing."""
 
 

@@ -15,6 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+#: Of the simulator: a new one where the same seed would give other scenes or responses.
+VERSION_NUMBER: Final = 2
+
 
 class Pool(StrEnum):
     """Which source exemplars a scene may use: those for fitting, or those held out."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -45,11 +45,9 @@ from neuroattn.data.simulate.image_files import write_matlab
 from neuroattn.data.simulate.noise import NOISE, NSD_MEDIAN, SPACE, VERSION, plan_noise
 from neuroattn.data.simulate.plan import SUBJECTS, Plan, expdesign, plan_experiment
 from neuroattn.data.simulate.readme import readme
-from neuroattn.data.simulate.scene import Pool, Scene
+from neuroattn.data.simulate.scene import VERSION_NUMBER, Pool, Scene
 from neuroattn.data.simulate.sizes import Size, deviations, size_named, with_choices
 from neuroattn.data.simulate.subject_files import Subject, SubjectFiles, plan_spaces
-
-VERSION_NUMBER: Final = 2
 
 
 def simulate(

@@ -16,7 +16,7 @@ from typing import Any, Final
 import torch
 
 from neuroattn.core.errors import DataError, MissingDataError
-from neuroattn.generators.library import diffusers
+from neuroattn.generators.library import diffusers, transformers
 from neuroattn.generators.places import INDEX
 
 _SETTINGS: Final = {
@@ -104,7 +104,7 @@ class Folder:
         return self.read(part, dtype).to(self.device).eval().requires_grad_(False)
 
     def _class(self, library: str, name: str, part: str) -> Any:
-        modules = {"diffusers": diffusers, "transformers": _transformers}
+        modules = {"diffusers": diffusers, "transformers": transformers}
         found = getattr(modules[library](), name, None) if library in modules else None
         if found is None:
             raise DataError(
@@ -159,12 +159,3 @@ def unreadable(path: Path, kind: str, error: Exception) -> DataError:
         found=told.splitlines()[0] if told else type(error).__name__,
         fix="save it again with save_pretrained(safe_serialization=True)",
     )
-
-
-def _transformers() -> Any:
-    """The library, without a bar for each encoder that is read."""
-    import transformers
-
-    library: Any = transformers
-    library.utils.logging.disable_progress_bar()
-    return library

@@ -49,6 +49,18 @@ def test_a_slow_loop_speaks_every_30_seconds(
     assert len(_lines(caplog)) == 11
 
 
+def test_a_resumed_loop_tells_the_time_by_its_own_steps(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with Progress("steps", 1000, io.StringIO()) as progress:
+        progress.resume(900)
+        for _ in range(20):
+            clock.now += 2.0  # 2 s a step, 80 steps left
+            progress.advance()
+    assert "steps: 915 of 1000, about 170 s left" in _lines(caplog)
+
+
 def test_a_short_loop_says_one_line(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with Progress("short", 1000, io.StringIO()) as progress:

@@ -43,10 +43,24 @@ def test_a_stopped_training_resumes_to_the_same_bits(
         with pytest.raises(InterruptedRunError):
             build(name, root, config, "cpu")
     assert not (root / name).exists()
+    spent = json.loads((root / ".work" / name / "cpu_seconds.json").read_text())["seconds"]
     torch.manual_seed(123)  # other random numbers than those of the first process
     build(name, root, config, "cpu")
     assert identity(read_card(root / name)) == identity(read_card(models / name))
+    assert read_card(root / name)["cpu_seconds"] > spent > 0, "the card counts both calls"
     assert not (root / ".work" / name).exists()
+
+
+def test_a_half_built_model_of_another_configuration_is_refused(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = _linked(models, tmp_path / "root", "referee")
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "_clocked", lambda _: (_ for _ in ()).throw(InterruptedError))
+        with pytest.raises(InterruptedError):
+            build("referee", root, tiny_config("referee"), "cpu")
+    with pytest.raises(StorageError, match="another referee was begun"):
+        build("referee", root, tiny_config("referee", noise=0.01), "cpu")
 
 
 def test_a_model_that_is_there_is_kept_and_another_is_refused(models: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 
 from neuroattn.core.errors import ConfigError
 from neuroattn.generators.contract import Level
-from neuroattn.generators.parameters import KNOWN, clean_of, epsilon_of, steered, target
+from neuroattn.generators.parameters import KNOWN, clean_of, epsilon_of, min_snr, steered, target
 
 KEPT = 0.3
 LEVELS = {
@@ -86,3 +86,21 @@ def test_what_is_not_known_is_refused() -> None:
         target("score", zero, zero, zero, zero)
     with pytest.raises(ConfigError, match="only noise"):
         steered("flow", zero, zero, Level(0, zero, 0.0, 1.0))
+
+
+@pytest.mark.parametrize(("prediction", "form"), CASES)
+def test_weighted_errors_are_those_of_the_clean_latent_times_the_capped_ratio(
+    prediction: str, form: str
+) -> None:
+    (clean, epsilon), level = _made(), LEVELS[form]
+    noisy = level.signal * clean + level.noise * epsilon
+    said = _truth(prediction, clean, epsilon)
+    off = clean_of(prediction, said + 0.1, noisy, level) - clean_of(prediction, said, noisy, level)
+    signal, noise = (
+        torch.tensor(part, dtype=torch.float64) for part in (level.signal, level.noise)
+    )
+    for cap in (0.2, 100.0):
+        weight = min_snr(prediction, signal, noise, cap)
+        wanted = min(float((signal / noise) ** 2), cap) * off.square()
+        assert torch.allclose(weight * 0.01, wanted)
+    assert min_snr(prediction, signal, noise, None) == 1

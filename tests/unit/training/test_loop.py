@@ -82,6 +82,9 @@ class Counter:
     def advance(self, count: int = 1) -> None:
         self.count += count
 
+    def resume(self, count: int) -> None:
+        self.advance(count)
+
 
 def linear_data(samples: int = 7) -> TrainingData:
     rng = np.random.default_rng(0)
@@ -458,6 +461,26 @@ def test_a_finished_run_is_not_trained_again_and_gives_its_weights_back(tmp_path
     assert second == first
     assert digest(read_weights(second.weights)) == digest(model.state_dict())
     assert digest(other.state_dict()) == digest(model.state_dict())
+
+
+CONSTANT = {"schedule": ScheduleConfig(kind=ScheduleKind.constant)}
+
+
+def test_at_a_constant_rate_a_finished_run_can_be_made_longer(tmp_path: Path) -> None:
+    whole, _ = go(tmp_path / "whole", ToyTask(), epochs=4, **CONSTANT)
+    go(tmp_path / "parts", ToyTask(), epochs=2, **CONSTANT)
+    task = ToyTask()
+    longer, outcome = go(tmp_path / "parts", task, epochs=4, **CONSTANT)
+    assert (outcome.epochs, task.calls) == (4, 14), "two epochs of seven steps were left"
+    assert digest(longer.state_dict()) == digest(whole.state_dict())
+    with pytest.raises(ArtefactError, match="longer run"):
+        go(tmp_path / "parts", epochs=3, **CONSTANT)
+
+
+def test_under_a_curve_another_number_of_epochs_is_another_run(tmp_path: Path) -> None:
+    go(tmp_path, epochs=1)
+    with pytest.raises(ArtefactError, match="another run"):
+        go(tmp_path, epochs=2)
 
 
 @pytest.mark.parametrize(

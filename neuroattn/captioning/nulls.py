@@ -23,6 +23,7 @@ from neuroattn.stats.correlation import pearson
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
+_FEWEST = 3  # images for a correlation
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,19 +86,40 @@ def refitted(side: Side, columns: Ids, again: Again) -> Nulls:
     return Nulls(columns, r, p, model, model.columns().get("r_selection"))
 
 
-def untrained(side: Side, columns: Ids, model: Any, features: Features, seed: int) -> Nulls:
-    """Real predictions against shuffled test responses, for encoders too dear to fit again."""
+def untrained(
+    side: Side,
+    columns: Ids,
+    model: Any,
+    features: Features,
+    *,
+    seed: int,
+    held: Ids | None = None,
+) -> Nulls:
+    """Real predictions against shuffled responses, for encoders too dear to fit again.
+
+    Parameters
+    ----------
+    held : (images,) training images that the encoder held out to select; None where not known.
+    """
     at = np.searchsorted(side.fitted, columns)
-    predicted = model.predict(features, side.test)[:, at]
-    r, p = _tested(side, columns, predicted, seed)
-    return Nulls(columns, r, p)
+    r, p = _tested(side, columns, model.predict(features, side.test)[:, at], seed)
+    if held is None or len(held) < _FEWEST:
+        return Nulls(columns, r, p)
+    selection, _ = _tested(side, columns, model.predict(features, held)[:, at], seed, held)
+    return Nulls(columns, r, p, selection=selection)
 
 
 def _tested(
-    side: Side, columns: Ids, predicted: NDArray[np.float32], seed: int
+    side: Side,
+    columns: Ids,
+    predicted: NDArray[np.float32],
+    seed: int,
+    held: Ids | None = None,
 ) -> tuple[Floats, Floats]:
-    measured = side.view.image_responses(side.test, ResponsesMode.mean, columns=columns)
-    order = generator(seed, "nulls", "test", side.unit.name).permutation(len(measured))
+    """Correlation and its p over test images, or over those ``held`` out to select."""
+    images, name = (side.test, "test") if held is None else (held, "selection")
+    measured = side.view.image_responses(images, ResponsesMode.mean, columns=columns)
+    order = generator(seed, "nulls", name, side.unit.name).permutation(len(measured))
     r = np.nan_to_num(pearson(predicted, measured[order]))
     return r, one_sided(r, len(measured))
 

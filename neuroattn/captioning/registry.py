@@ -289,7 +289,7 @@ STAGES = (
     ),
     Stage(
         name="caption",
-        version=2,
+        version=3,
         about="say in words what each target prefers: its weight as a natural embedding, captioned",
         reads=("caption", "captioner", "seed"),
         parents=_parents,

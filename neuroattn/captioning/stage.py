@@ -46,6 +46,7 @@ from neuroattn.captioning.writing import (
     told,
     with_ungated,
 )
+from neuroattn.core.artefact import Artefact
 from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.core.hdf5 import add_dataset
 from neuroattn.core.sections import RuntimeConfig
@@ -56,6 +57,7 @@ from neuroattn.data.prepared import Prepared
 from neuroattn.data.registry import DatasetConfig
 from neuroattn.data.splits import Fold
 from neuroattn.features.backbones import choose_device
+from neuroattn.features.joined import further
 from neuroattn.features.registry import BackboneConfig
 from neuroattn.features.store import FeatureStore
 from neuroattn.generators.loading import load
@@ -72,6 +74,7 @@ def run(context: StageContext) -> StageResult:
     ------
     ConfigError, DataError, MissingDataError : what is wrong, and the remedy.
     """
+    _check_one_space(context.parents["encode"])
     job = _opened(context)
     scores = context.parents["encode"].table("scores.tsv")
     passed = gate(scores, job.config.gate, _asked_for(scores, job.config.rois))
@@ -199,6 +202,18 @@ def _asked_for(scores: pd.DataFrame, rois: list[str] | None) -> NDArray[np.bool_
             fix="correct caption.rois",
         )
     return np.array([bool(own & set(rois)) for own in members])
+
+
+def _check_one_space(encode: Artefact) -> None:
+    """Refuse an encoder whose weights are of several spaces."""
+    if further(encode.inputs):
+        raise ConfigError(
+            "the encoder reads features of several backbones, so its weights are of no one space",
+            file=encode.folder,
+            expected="features of one backbone",
+            found=", ".join(further(encode.inputs)),
+            fix="fit the encoder without encoder.also",
+        )
 
 
 def _check_space(job: _Job, rows: Rows) -> None:
@@ -362,6 +377,8 @@ _SCORED = {
     Scored.test: "test images, so test scores of captioned targets are of chosen ones",
 }
 
+_RANKED = {Scored.training: "training images held out to select", Scored.test: "test images"}
+
 
 def _methods(job: _Job, rows: Rows, metrics: dict[str, float], images: Scored) -> str:
     config, captioner = job.config, job.writer.name
@@ -376,7 +393,8 @@ def _methods(job: _Job, rows: Rows, metrics: dict[str, float], images: Scored) -
         f"For captions, {how}; captioner: {captioner}. Targets were captioned where"
         f" {config.gate.measure.value} on {_SCORED[images]}, was {config.gate.threshold:g} or more"
         f" ({metrics['captioned']:.0f} of {metrics['targets']:.0f});"
-        f" {metrics['nulls']:.0f} null targets with shuffled responses went the same way."
+        f" {metrics['nulls']:.0f} null targets with shuffled responses went the same way. Evidence"
+        f" of a target is the share of them that have a lower r on {_RANKED[rows.ranked]}."
     )
 
 

@@ -10,7 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neuroattn.captioning.bank import Bank
-from neuroattn.captioning.gates import Gate, evidence, evidence_of_nulls, gate_nulls
+from neuroattn.captioning.gates import (
+    SELECTION,
+    Gate,
+    evidence,
+    evidence_of_nulls,
+    gate_nulls,
+)
 from neuroattn.captioning.linear import space_weights
 from neuroattn.captioning.nulls import Again, Nulls, drawn, refitted, untrained
 from neuroattn.captioning.registry import CaptionConfig, Measure, Scored
@@ -18,14 +24,15 @@ from neuroattn.captioning.top_route import top_pictures
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.atomic import ensure_folder
 from neuroattn.core.errors import ConfigError
-from neuroattn.core.seeding import generator
+from neuroattn.core.seeding import derive_seed, generator
 from neuroattn.core.stage import StageContext
 from neuroattn.data.prepared import Prepared
 from neuroattn.data.registry import DatasetConfig, Normalise
 from neuroattn.data.splits import Fold, folds
 from neuroattn.encoding.readout import DESCRIPTION, read_arrays, read_model
-from neuroattn.encoding.registry import EncoderConfig
+from neuroattn.encoding.registry import EncoderConfig, TrainedConfig
 from neuroattn.encoding.sides import Side, Unit, images_of, units_of
+from neuroattn.encoding.trained import held_out
 from neuroattn.features.store import FeatureStore
 
 Ids = NDArray[np.int64]
@@ -40,11 +47,13 @@ class Rows:
     table : target null gated r nc measure evidence.
     weights : (rows, dim) in the space of the encoder; None where it is no image-text space.
     top : (rows, n) places in the bank with the highest predicted activation; None with weights.
+    ranked : the images whose r says how rarely a null target is predicted as well.
     """
 
     table: pd.DataFrame
     weights: NDArray[np.float32] | None
     top: Ids | None
+    ranked: Scored
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +63,15 @@ class Fitted:
     Parameters
     ----------
     columns : (targets,) the dataset's targets that the model predicts, in its order.
+    held : (images,) the unit's training images that the model held out to select; None where the
+        readout has no such images or does not say which.
     """
 
     unit: Unit
     side: Side
     model: Any
     columns: Ids
+    held: Ids | None = None
 
 
 def chosen_fold(prepared: Prepared, dataset: DatasetConfig, number: int) -> Fold:
@@ -85,21 +97,33 @@ def fitted_parts(context: StageContext, prepared: Prepared, fold: Fold) -> list[
     encode = context.parents["encode"]
     config = context.section("encoder", EncoderConfig)
     dataset = context.section("dataset", DatasetConfig)
-    parts = []
-    for unit in units_of(prepared):
+    parts, units = [], units_of(prepared)
+    sides = {unit.name: images_of(fold, unit, config.images, context.seed) for unit in units}
+    everyone = np.unique(np.concatenate([train for train, _ in sides.values()]))
+    seed = derive_seed(context.seed, "encode", fold.name)
+    for unit in units:
         name = f"fold-{fold.index}-{unit.name}" if unit.name else f"fold-{fold.index}"
         joint = f"{name}/{DESCRIPTION}" not in encode.files
         folder = f"fold-{fold.index}" if joint else name
-        train, test = images_of(fold, unit, config.images, context.seed)
+        train, test = sides[unit.name]
         view = unit.data
         if dataset.normalise is not Normalise.none:
-            seen = train if dataset.normalise is Normalise.session_train else None
+            whole, _ = images_of(fold, unit, None, context.seed)
+            seen = whole if dataset.normalise is Normalise.session_train else None
             view = view.scaled(view.session_scale(seen))
         columns = _fitted_columns(encode, folder, prepared, unit, joint)
         own = np.flatnonzero(np.isin(unit.columns, columns))
         side = Side(unit, view, train, test, own)
-        parts.append(Fitted(unit, side, read_model(config, encode, folder), columns))
+        held = _held_out(config, everyone if joint else train, train, seed)
+        parts.append(Fitted(unit, side, read_model(config, encode, folder), columns, held))
     return parts
+
+
+def _held_out(config: EncoderConfig, fitted: Ids, own: Ids, seed: int) -> Ids | None:
+    """Those of a unit's ``own`` training images that chose the epoch of a trained readout."""
+    if not isinstance(config, TrainedConfig) or config.sessions:
+        return None
+    return np.intersect1d(held_out(fitted, config.selection, seed), own)
 
 
 def _fitted_columns(
@@ -131,10 +155,12 @@ def rows_of(
         else:
             tops.append(_top(context, part, own, nulls, bank))
     table = pd.concat(tables, ignore_index=True)
+    ranked = ranked_on(table, gate)
     return Rows(
-        _with_evidence(table),
+        with_evidence(table, ranked),
         np.concatenate(weights) if weights else None,
         np.concatenate(tops) if tops else None,
+        ranked,
     )
 
 
@@ -149,8 +175,9 @@ def _nulls(context: StageContext, part: Fitted, scores: pd.DataFrame, count: int
     if not len(columns):
         return Nulls(columns, np.zeros(0), np.zeros(0))
     if space_weights(part.model) is None:
-        place = Fitted(part.unit, part.side, part.model, part.columns)
-        return untrained(place.side, columns, _Columns(place), features, context.seed)
+        return untrained(
+            part.side, columns, _Columns(part), features, seed=context.seed, held=part.held
+        )
     again = Again(
         features,
         context.section("encoder", EncoderConfig),
@@ -194,7 +221,8 @@ def _top(context: StageContext, part: Fitted, own: Ids, nulls: Nulls, bank: Bank
 def _table(part: Fitted, own: Ids, nulls: Nulls, scores: pd.DataFrame, gate: Gate) -> pd.DataFrame:
     source, config = part.unit.columns[nulls.columns], gate.config
     ceiling = _of(scores, "nc")
-    # Nulls that were not fitted again were tested alone: their test images stand in.
+    # Nulls of a readout that does not say what it held out were tested alone: that stands in.
+    selection = np.full(len(source), np.nan) if nulls.selection is None else nulls.selection
     known = nulls.selection if gate.images is Scored.training else None
     r = nulls.r if known is None else known
     let_through = gate_nulls(r, nulls.p, ceiling[source], gate)
@@ -207,6 +235,7 @@ def _table(part: Fitted, own: Ids, nulls: Nulls, scores: pd.DataFrame, gate: Gat
             "null": np.repeat([False, True], [len(own), len(source)]),
             "gated": np.concatenate([gate.passed[own], let_through]),
             "r": np.concatenate([_of(scores, "r")[own], nulls.r]),
+            SELECTION: np.concatenate([_of(scores, SELECTION)[own], selection]),
             "nc": ceiling[np.concatenate([own, source])],
             "measure": np.concatenate([gate.measure[own], null_measure]),
         }
@@ -218,11 +247,18 @@ def _of(scores: pd.DataFrame, name: str) -> NDArray[np.float64]:
     return np.full(len(scores), np.nan) if found is None else np.asarray(found, np.float64)
 
 
-def _with_evidence(table: pd.DataFrame) -> pd.DataFrame:
-    """Beside each row, how rarely a null target is predicted as well."""
-    null, r = table["null"].to_numpy(bool), table["r"].to_numpy(np.float64)
+def ranked_on(table: pd.DataFrame, gate: Gate) -> Scored:
+    """On which images targets are ranked among null targets: the gate's, where nulls have them."""
+    nulls = table.loc[table["null"], SELECTION].to_numpy(np.float64)
+    return gate.images if np.isfinite(nulls).all() else Scored.test
+
+
+def with_evidence(table: pd.DataFrame, ranked: Scored) -> pd.DataFrame:
+    """Beside each row, how rarely a null target is predicted as well on these images."""
+    name = SELECTION if ranked is Scored.training else "r"
+    null, r = table["null"].to_numpy(bool), table[name].to_numpy(np.float64)
     found = np.full(len(table), np.nan)
     found[~null] = evidence(r[~null], r[null])
     if null.sum() > 1:
         found[null] = evidence_of_nulls(r[null])
-    return table.assign(evidence=found)
+    return table.drop(columns=SELECTION).assign(evidence=found)

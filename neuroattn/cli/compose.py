@@ -33,10 +33,12 @@ CONFIG_NAME = "config"
 # Keys that are mappings: any name may be set below them.
 MAPPINGS = (
     "use", "notes", "compare.members", "compare.partitions", "synthesis.guides",
-    "synthesis.directions", "ablation.groups",
+    "synthesis.directions", "ablation.groups", "encoder.also",
 )  # fmt: skip
 # The values of these are overrides, which Hydra reads as text only in quotes.
-QUOTED = ("compare.members.", "synthesis.guides.", "imagery.trials", "imagery.gallery")
+QUOTED = (
+    "compare.members.", "encoder.also.", "synthesis.guides.", "imagery.trials", "imagery.gallery",
+)  # fmt: skip
 
 # What Hydra and OmegaConf raise where a config cannot be composed; they assert at places.
 NOT_COMPOSED = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError)
@@ -101,12 +103,21 @@ def config_loader() -> Iterator[ConfigLoader]:
 
 def addressed(words: Sequence[str]) -> list[str]:
     """Overrides with ``use.prepare=…`` as Hydra wants it for a new name: ``++use.prepare=…``."""
-    return [f"++{_as_text(word)}" if _is_mapped(word) else _as_text(word) for word in words]
+    made = ((word, _as_text(word)) for word in words)
+    return [f"++{_entry(text)}" if _is_mapped(word) else text for word, text in made]
 
 
 def _is_mapped(word: str) -> bool:
     key = word.partition("=")[0]
     return key in MAPPINGS or key.startswith(tuple(f"{name}." for name in MAPPINGS))
+
+
+def _entry(word: str) -> str:
+    """A name with + or @, which no key of Hydra's may have, as an entry of its mapping."""
+    key, _, value = word.partition("=")
+    place = next((name for name in MAPPINGS if key.startswith(f"{name}.")), key)
+    name = key.removeprefix(f"{place}.")
+    return f"{place}={{{name}: {value}}}" if set(name) & {"+", "@"} else word
 
 
 def _as_text(word: str) -> str:

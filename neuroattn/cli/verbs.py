@@ -80,7 +80,8 @@ def _run_recipe(name: str, overrides: Sequence[str]) -> int:
         compose_cited(config.stage, config)
     _check_models(recipe.models)
     with leave_on_sigterm():
-        _generate(recipe.generate, root)
+        if any(_reads(config, recipe.generate, root) for config in configs):
+            _generate(recipe.generate, root)
         _train(recipe.models, root, configs[0].runtime.device.value)
         for config in configs:
             artefact = run_stage(config.stage, config)
@@ -94,8 +95,17 @@ def _of_generated(kind: str, root: Path) -> list[str]:
 
     if not kind:
         return []
-    folder = root.absolute() / "generated" / kind
+    folder = _generated(kind, root)
     return [f"dataset={GENERATED[kind]}", f"dataset.root={quoted(str(folder))}"]
+
+
+def _generated(kind: str, root: Path) -> Path:
+    return root.absolute() / "generated" / kind
+
+
+def _reads(config: RootConfig, kind: str, root: Path) -> bool:
+    """Whether a step reads the dataset that is generated: dataset.root=DIR takes another."""
+    return bool(kind) and getattr(config.dataset, "root", None) == str(_generated(kind, root))
 
 
 def _check_models(names: Sequence[str]) -> None:
@@ -116,7 +126,7 @@ def _train(names: Sequence[str], root: Path, device: str) -> None:
 
 def _generate(kind: str, root: Path) -> None:
     """Make the dataset of a recipe, unless it is there."""
-    folder = root.absolute() / "generated" / kind
+    folder = _generated(kind, root)
     if kind == "arrays":
         from neuroattn.data.generated import generate
 

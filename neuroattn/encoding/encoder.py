@@ -10,7 +10,7 @@ that asks "what would this picture do to the brain".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from neuroattn.core.tables import TARGETS, read_tsv, rois_of
 from neuroattn.encoding.readout import DESCRIPTION, read_model
 from neuroattn.encoding.registry import ENCODERS, EncoderConfig
 from neuroattn.features.backbones import Backbone, choose_device
+from neuroattn.features.joined import PARENT, further, layer_of
 from neuroattn.features.registry import BACKBONES, BackboneConfig
 
 Selection = str | Sequence[int] | Mapping[str, float]
@@ -40,13 +41,18 @@ class Encoder(nn.Module):
     backbone : the frozen network.
     readouts : one module per fold, tokens by layer to responses; their mean is returned.
     targets : one row per target (columns target, hemisphere, rois).
+    also : further networks whose layers are read as ``name:layer``, by name.
     """
 
     def __init__(
-        self, backbone: Backbone, readouts: Sequence[nn.Module], targets: pd.DataFrame
+        self,
+        backbone: Backbone,
+        readouts: Sequence[nn.Module],
+        targets: pd.DataFrame,
+        also: Mapping[str, Backbone] | None = None,
     ) -> None:
         super().__init__()
-        self.backbone, self.targets = backbone, targets
+        self.backbone, self.targets, self.also = backbone, targets, dict(also or {})
         self.readouts = nn.ModuleList(readouts).to(backbone.device)
         self.requires_grad_(False)
         self.eval()
@@ -59,7 +65,22 @@ class Encoder(nn.Module):
         Resizing keeps its fractions here, so that it has a gradient; the stage ``features``
         rounds to 8 bits. Hand over pixels of the backbone's own size to see no difference.
         """
-        tokens = self.backbone.tokens(pixels)
+        return self.respond(self.tokens(lambda _backbone: pixels))
+
+    def tokens(
+        self, pixels: Callable[[Backbone], Float[Tensor, "images 3 _ _"]]
+    ) -> dict[str, Float[Tensor, "images _ _"]]:
+        """Tokens by layer; each backbone is asked for the pixels that it is to see."""
+        tokens = dict(self.backbone.tokens(pixels(self.backbone)))
+        for name, other in self.also.items():
+            found = other.tokens(pixels(other))
+            tokens |= {layer_of(name, layer): values for layer, values in found.items()}
+        return tokens
+
+    def respond(
+        self, tokens: Mapping[str, Float[Tensor, "images _ _"]]
+    ) -> Float[Tensor, "images targets"]:
+        """Predicted responses for tokens by layer."""
         return torch.stack([readout(tokens) for readout in self.readouts]).mean(0)
 
     def activation(
@@ -150,7 +171,8 @@ def load_encoder(path: str | Path, *, fold: int | None = None, device: str = "au
         _side_by_side([read_model(config, artefact, folder).module() for folder in folders])
         for folders in folds
     ]
-    return Encoder(_backbone(artefact, device), readouts, targets)
+    also = {name: _backbone(artefact, device, PARENT + name) for name in further(artefact.inputs)}
+    return Encoder(_backbone(artefact, device), readouts, targets, also)
 
 
 class SideBySide(nn.Module):
@@ -192,10 +214,16 @@ def _folds(artefact: Artefact, fold: int | None, subjects: list[str]) -> list[li
     ]
 
 
-def _backbone(artefact: Artefact, device: str) -> Backbone:
-    """The backbone of the features that the encoder was fitted on."""
-    label = str(artefact.inputs["features"]["label"])
+def _backbone(artefact: Artefact, device: str, parent: str = "features") -> Backbone:
+    """The backbone of features that the encoder was fitted on: the run's own, or a further one."""
+    label = str(artefact.inputs[parent]["label"])
     features = artefact.folder.parent.parent / "features" / label
+    if not features.is_dir() and parent != "features":
+        raise ArtefactError(
+            "the backbone of further features is not known", file=features,
+            expected=f"the artefact {label}, which says what made them", found="nothing",
+            fix="keep the features artefacts beside the encoder",
+        )  # fmt: skip
     # An artefact that was copied alone still knows the backbone that its run named.
     source = Artefact(features).config if features.is_dir() else artefact.config
     section = source["backbone"]

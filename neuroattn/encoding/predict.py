@@ -28,6 +28,7 @@ from neuroattn.encoding.localiser import SELECTIVITY, TABLE, Localiser, groups, 
 from neuroattn.encoding.pictures import Shown, pictures_in, scenes, shown_in
 from neuroattn.encoding.registry import PredictConfig
 from neuroattn.features.images import fit_picture
+from neuroattn.features.registry import BackboneConfig
 
 FILE = "predictions.h5"
 _BLOCK = 4096  # targets
@@ -95,21 +96,22 @@ def _write(context: StageContext, encoder: Encoder, shown: Sequence[Shown]) -> N
 
 def predict(encoder: Encoder, shown: Sequence[Shown]) -> NDArray[np.float32]:
     """Predicted responses (pictures, targets)."""
-    config = encoder.backbone.config
+    pictures = [picture.read() for picture in shown]
+    with torch.no_grad():
+        tokens = encoder.tokens(lambda backbone: _fitted(pictures, backbone.config))
+        out: NDArray[np.float32] = encoder.respond(tokens).cpu().numpy()
+    return out
+
+
+def _fitted(pictures: Sequence[NDArray[np.uint8]], config: BackboneConfig) -> torch.Tensor:
+    """Pixels (pictures, 3, side, side) in [0, 1] as a backbone was shown them for its features."""
     fitted = [
         fit_picture(
-            picture.read(),
-            config.image_size,
-            config.resize,
-            config.interpolation,
-            config.crop_fraction,
+            picture, config.image_size, config.resize, config.interpolation, config.crop_fraction
         )
-        for picture in shown
+        for picture in pictures
     ]
-    pixels = torch.from_numpy(np.stack(fitted)).permute(0, 3, 1, 2).float() / 255
-    with torch.no_grad():
-        out: NDArray[np.float32] = encoder(pixels).cpu().numpy()
-    return out
+    return torch.from_numpy(np.stack(fitted)).permute(0, 3, 1, 2).float() / 255
 
 
 def _located(

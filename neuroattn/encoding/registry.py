@@ -352,16 +352,18 @@ def leaves(config: Any) -> Mapping[str, Path]:
     return {**split_leaves(config), **ENCODERS.leaves(config.encoder)}
 
 
-def started_from(config: Any) -> Mapping[str, tuple[str, str]]:
-    """The artefact whose routing is taken over, from the root config; nothing in most."""
+def cited(config: Any) -> Mapping[str, tuple[str, str]]:
+    """Further features, and the artefact whose routing is taken over; nothing in most."""
+    also = config.encoder.also.items()
+    found = {f"features/{name}": ("features", reference) for name, reference in also}
     reference = getattr(config.encoder, "start", None)
-    return {"start": ("encode", reference)} if reference else {}
+    return {**found, "start": ("encode", reference)} if reference else found
 
 
 STAGES = (
     Stage(
         name="encode",
-        version=5,
+        version=6,
         about="fit a readout from features to responses, fold by fold, and predict the test images",
         reads=(
             "encoder",
@@ -373,7 +375,7 @@ STAGES = (
             "seed",
         ),
         parents=lambda _: ("prepare", "features"),
-        cites=started_from,
+        cites=cited,
         leaves="neuroattn.encoding.registry:leaves",
         run="neuroattn.encoding.stage:run",
         label=lambda config: str(config.encoder.name),

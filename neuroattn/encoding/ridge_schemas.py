@@ -5,8 +5,10 @@ They stand beside `registry`, which names their code, because they are many. No 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from neuroattn.core.config import Choice, execution, science
 from neuroattn.core.errors import ConfigError
@@ -35,13 +37,27 @@ class Select(Enum):
     best_layer = "best_layer"
 
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def _names(further: Any) -> bool:
+    return all(_NAME.fullmatch(name) and reference for name, reference in further.items())
+
+
 @dataclass(kw_only=True)
 class EncoderConfig(Choice):
     """Keys that every encoder has."""
 
+    also: dict[str, str] = execution(
+        {},
+        "Further features by name: overrides of this run (backbone=gabor), or a features artefact."
+        " Their layers are called name:layer, and their fingerprints enter as those of parents.",
+        check=_names,
+        must="use names of letters, digits and _, each with a reference or overrides",
+    )
     layers: list[str] | None = science(
         None,
-        "Layers of the backbone that are read; null reads all that were stored.",
+        "Layers that are read (name:layer of further features); null reads all that were stored.",
         check=lambda names: names is None or (len(names) > 0 and len(set(names)) == len(names)),
         must="name at least one layer, and none twice",
     )

@@ -83,8 +83,8 @@ from neuroattn.encoding.subject_scores import (
     subject_results,
     write_subject_predictions,
 )
+from neuroattn.features.joined import further, open_features
 from neuroattn.features.registry import BackboneConfig
-from neuroattn.features.store import FeatureStore
 from neuroattn.training.tracking import Shifted
 
 log = logging.getLogger("neuroattn.encoding")
@@ -114,7 +114,7 @@ def run(context: StageContext) -> StageResult:
         readout=ENCODERS.load(config.name)(config),
         prepared=prepared,
         units=units_of(prepared),
-        features=FeatureStore(context.parents["features"]),
+        features=open_features(context.parents["features"], further(context.parents)),
         dataset=dataset,
         scoring=context.section("scoring", ScoringConfig),
     )
@@ -177,10 +177,10 @@ class _Job:
 
     def side(self, fold: Fold, unit: Unit, train: Ids, test: Ids) -> Side:
         """A unit on the scale of its fold, with the targets that are fitted."""
-        scaled_by = train
-        if self.config.sessions:  # sessions that are tested have a scale as well
-            scaled_by = images_of(fold, unit, None, self.context.seed)[0]
-        view = self.on_scale(unit.data, scaled_by)
+        # One scale for every draw of training images: else no two points of a learning curve would
+        # be tested against the same responses, and sessions that are tested alone would have none.
+        whole, _ = images_of(fold, unit, None, self.context.seed)
+        view = self.on_scale(unit.data, whole)
         ceiling = self.dataset.ceiling
         chosen = ceilings.select(view, train, ceiling, self.dataset.normalise)
         return Side(unit, view, train, test, chosen)
@@ -260,6 +260,7 @@ class _Job:
         start = Start(
             artefact=self.context.parents["start"],
             features=self.context.parents["features"],
+            also=further(self.context.parents),
             digests=dict(zip(images["image"], images["sha256"], strict=True)),
         )
         start.check(config)
@@ -433,6 +434,10 @@ def _said(job: _Job) -> str:
         said += f"; {job.config.images} training images were drawn at random"
     if job.config.sessions:
         said += f"; trained on the sessions {', '.join(map(str, job.config.sessions))} alone"
+    if also := further(job.context.parents):
+        named = (f"{name} ({artefact.label})" for name, artefact in also.items())
+        own = job.context.parents["features"].label
+        said += f"; beside the features {own} it was given {', '.join(named)}"
     if "start" in job.context.parents:
         share = getattr(job.config, "start_lr", 0.0)
         how = f"trained on at {share:g} of the learning rate" if share else "kept as it was"

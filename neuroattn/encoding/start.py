@@ -11,7 +11,7 @@ down to its own beginnings, are none of this fold's test pictures.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ from neuroattn.encoding.queries import (
 from neuroattn.encoding.readout import read_model
 from neuroattn.encoding.registry import AttentionConfig, QueryKind
 from neuroattn.encoding.trained import Network, Plan, Shapes
+from neuroattn.features.joined import PARENT, further
 from neuroattn.training.optimisers import build_optimiser
 
 ROUTING = ("encoder.project", "encoder.router")
@@ -52,11 +53,13 @@ class Start:
     artefact : of the stage ``encode``, fitted by ``encoder=attention`` with one routing.
     features : the features that the new fit reads; they must come from the same backbone.
     digests : image id -> SHA-256 of its picture, in the new dataset.
+    also : further features that the new fit reads, by name.
     """
 
     artefact: Artefact
     features: Artefact
     digests: Mapping[int, str]
+    also: Mapping[str, Artefact] = field(default_factory=dict)
 
     def check(self, config: AttentionConfig) -> None:
         """Refuse an artefact whose routing would mean something else here.
@@ -88,10 +91,8 @@ class Start:
                     f"encoder.{key}", getattr(config, key), getattr(known, key),
                     f"set encoder.{key} as there, or start from another artefact",
                 )  # fmt: skip
-        ours, others = (
-            {key: features.fingerprint_payload[key] for key in ("version", "science", "leaves")}
-            for features in (self.features, parent_of(self.artefact, "features"))
-        )
+        ours = _made({"": self.features, **self.also})
+        others = _made(features_of(self.artefact))
         if ours != others:
             raise self._unlike(
                 "backbone", ours, others, "choose the backbone that it was fitted on"
@@ -137,6 +138,20 @@ class Start:
         )  # fmt: skip
 
 
+def _made(features: Mapping[str, Artefact]) -> dict[str, dict[str, Any]]:
+    """What makes features the same whatever the pictures are, by name."""
+    return {
+        name: {key: one.fingerprint_payload[key] for key in ("version", "science", "leaves")}
+        for name, one in features.items()
+    }
+
+
+def features_of(artefact: Artefact) -> dict[str, Artefact]:
+    """The features that an ``encode`` artefact was fitted on by name; its backbone's is empty."""
+    also = {name: parent_of(artefact, PARENT + name) for name in further(artefact.inputs)}
+    return {"": parent_of(artefact, "features"), **also}
+
+
 def parent_of(artefact: Artefact, stage: str) -> Artefact:
     """A parent of an artefact, in the folders beside its own.
 
@@ -145,7 +160,7 @@ def parent_of(artefact: Artefact, stage: str) -> Artefact:
     ArtefactError : it is not there.
     """
     label = str(artefact.inputs[stage]["label"])
-    of = "encode" if stage == "start" else stage
+    of = "encode" if stage == "start" else stage.partition("/")[0]
     return Artefact(artefact.folder.parent.parent / of / label)
 
 

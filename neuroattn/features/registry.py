@@ -7,82 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from neuroattn.core.config import Choice, execution, science, section
-from neuroattn.core.errors import ConfigError
+from neuroattn.core.config import execution, science
 from neuroattn.core.registry import Entry, Registry
 from neuroattn.core.stage import Stage
-from neuroattn.features.blur_schemas import BlurConfig
-from neuroattn.training.registry import Precision
+from neuroattn.features.backbone_schemas import BackboneConfig, Interpolation, Resize
+from neuroattn.features.source_schemas import (
+    ArraysSourceConfig,
+    CaptionsSourceConfig,
+    SourceConfig,
+    SpaceBackboneConfig,
+    SpaceCaptionsConfig,
+)
 
-
-class Resize(Enum):
-    """How a picture that is not square becomes square."""
-
-    squash = "squash"
-    crop = "crop"
-    pad = "pad"  # as it is, at the top left, on the mean colour of photographs
-
-
-class Interpolation(Enum):
-    """Kernel of the antialiased resize."""
-
-    bilinear = "bilinear"
-    bicubic = "bicubic"
-
-
-@dataclass(kw_only=True)
-class BackboneConfig(Choice):
-    """Keys that every image backbone has."""
-
-    layers: list[str] = science([], "Layers whose maps are stored, by the backbone's own names.")
-    image_size: int = science(
-        224,
-        "Side of the square picture that the network sees, pixels.",
-        check=lambda side: 32 <= side <= 1024,
-        must="lie between 32 and 1024",
-    )
-    pool: int | None = science(
-        7,
-        "Maps with a larger grid are averaged to this many cells a side; null keeps every cell.",
-        check=lambda side: side is None or side >= 1,
-        must="be 1 or more, or null",
-    )
-    resize: Resize = science(
-        Resize.squash,
-        "squash (the whole picture, as it was shown), crop (the largest centred square) or pad (at"
-        " its own size, top left, the rest in the mean colour; a larger one is shrunk).",
-    )
-    crop_fraction: float = science(
-        1.0,
-        "Share of that square's side that a crop keeps; networks are often tested with 0.875.",
-        check=lambda share: 0 < share <= 1,
-        must="be above 0 and at most 1",
-    )
-    interpolation: Interpolation = science(
-        Interpolation.bilinear, "bilinear (never overshoots) or bicubic; both antialiased."
-    )
-    precision: Precision = science(
-        Precision.fp32, "Arithmetic of the network: fp32, bf16, or fp16 (on a GPU)."
-    )
-    weights: str | None = execution(
-        None,
-        "File of weights to use in place of the installed ones; its digest enters the fingerprint.",
-    )
-    blur: BlurConfig = section(BlurConfig, "Blurred pictures, stored beside the originals.")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.crop_fraction < 1 and self.resize is not Resize.crop:
-            raise ConfigError(
-                "a share of the centre is kept only by a crop",
-                expected="backbone.resize=crop beside backbone.crop_fraction below 1",
-                found=f"backbone.resize={self.resize.value}",
-                fix="set backbone.resize=crop, or leave backbone.crop_fraction out",
-            )
+__all__ = [  # keys stand in files of their own
+    "ArraysSourceConfig",
+    "BackboneConfig",
+    "CaptionsSourceConfig",
+    "Interpolation",
+    "Resize",
+    "SourceConfig",
+    "SpaceBackboneConfig",
+    "SpaceCaptionsConfig",
+]
 
 
 def lite_layers(blocks: int) -> Callable[[list[str]], bool]:
@@ -290,99 +239,6 @@ class OpenClipConfig(HubConfig):
     pool: int | None = science(None, "Cells a side to average to; null keeps every token.")
 
 
-@dataclass(kw_only=True)
-class SourceConfig(BackboneConfig):
-    """Features that come from no pictures; keys of pictures and of arithmetic do nothing."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.blur.levels:
-            raise ConfigError(
-                f"backbone={self.name} reads no picture, so there is none to blur",
-                expected="backbone.blur.levels=[]",
-                found=f"backbone.blur.levels={self.blur.levels}",
-                fix="choose a backbone that reads pictures, as backbone=efficientnet_lite0",
-            )
-
-    @property
-    def source(self) -> str:
-        """``"module:class"`` of the `neuroattn.features.sources.Source`."""
-        raise NotImplementedError
-
-
-@dataclass(kw_only=True)
-class ArraysSourceConfig(SourceConfig):
-    """Arrays from a file, by image id."""
-
-    name: str = science("arrays", "The choice's name in its registry.")
-    layers: list[str] = science([], "Datasets of an HDF5 file that are read; empty reads all.")
-    file: str | None = execution(
-        None, "File FILE.npy (one layer) or FILE.h5; its digest enters the fingerprint."
-    )
-    ids: str | None = execution(
-        None,
-        "File FILE.npy with the image id of each row; null takes /image of an HDF5 file, or row"
-        " k for image k. Its digest enters the fingerprint.",
-    )
-
-    @property
-    def source(self) -> str:
-        """The class that reads it."""
-        return "neuroattn.features.arrays_source:ArraysSource"
-
-
-@dataclass(kw_only=True)
-class CaptionsSourceConfig(SourceConfig):
-    """Words of captions, hashed."""
-
-    name: str = science("captions", "The choice's name in its registry.")
-    layers: list[str] = science(
-        ["captions"],
-        "The one layer there is.",
-        check=lambda names: names == ["captions"],
-        must="be [captions]",
-    )
-    dim: int = science(
-        2048,
-        "Coordinates that words are hashed to.",
-        check=lambda count: count >= 16,
-        must="be 16 or more",
-    )
-    words: int = science(
-        2,
-        "Longest group of neighbouring words that counts.",
-        check=lambda count: 1 <= count <= 4,
-        must="lie between 1 and 4",
-    )
-
-    @property
-    def source(self) -> str:
-        """The class that makes it."""
-        return "neuroattn.features.captions_source:CaptionsSource"
-
-
-@dataclass(kw_only=True)
-class SpaceBackboneConfig(BackboneConfig):
-    """The image side of an image-text space: one unit-length vector for a picture."""
-
-    name: str = science("space", "The choice's name in its registry.")
-    model: str = execution(
-        "space",
-        "The embedded space, or a folder: one of ours, or a CLIP of transformers. Digests of its"
-        " files enter the fingerprint.",
-    )
-    layers: list[str] = science(
-        ["pooled"],
-        "The one layer there is: the embedding.",
-        check=lambda names: names == ["pooled"],
-        must="be [pooled]",
-    )
-    image_size: int = science(
-        160, "Side of the square picture that the space sees: 160 for the embedded one."
-    )
-    pool: int | None = science(None, "Does nothing: an embedding has one cell.")
-
-
 def _lite(schema: type) -> Entry:
     return Entry(
         schema,
@@ -424,6 +280,11 @@ BACKBONES = Registry(
             SpaceBackboneConfig,
             "neuroattn.generators.backbone:build",
             leaves="neuroattn.generators.loading:space_leaves",
+        ),
+        "space_captions": Entry(
+            SpaceCaptionsConfig,
+            "neuroattn.features.sources:build",
+            leaves="neuroattn.generators.caption_source:leaves",
         ),
     },
 )

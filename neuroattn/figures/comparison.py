@@ -95,6 +95,7 @@ def weights_by_region(
     stamp: Stamp,
     *,
     title: str = "What each member weighs in the ensemble",
+    unit: str = "Weight",
 ) -> Figure:
     """Stacked bars that add up to 1: the mean weight of each member in each region.
 
@@ -120,7 +121,7 @@ def weights_by_region(
         start = start + width
     _label(axes, regions)
     axes.set_xlim(0, 1)
-    axes.set_xlabel("Weight")
+    axes.set_xlabel(unit)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4)
     return figure
 

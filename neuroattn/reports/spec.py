@@ -56,6 +56,7 @@ SECTIONS: tuple[SectionSpec, ...] = (
     SectionSpec("others", "Models side by side", f"{_ROOM}.others:blocks", chains=_ENCODING[1]),
     SectionSpec("regions", "Scores by region", f"{_ROOM}.scores:by_region", *_ENCODING),
     SectionSpec("targets", "Scores by target", f"{_ROOM}.scores:by_target", *_ENCODING),
+    SectionSpec("layers", "Layers", f"{_ROOM}.layers:blocks", chains=_ENCODING[1]),
     SectionSpec("fields", "Receptive fields", f"{_ROOM}.fields:blocks", chains=_ENCODING[1]),
     SectionSpec(
         "localiser", "Localiser in silico", f"{_ROOM}.localiser:blocks", ("predict",), ("predict",)

@@ -53,13 +53,20 @@ def regions(scores: pd.DataFrame) -> list[Region]:
 
     A target counts in every region that it belongs to; ties keep the order of the table.
     """
+    return [_region(name, scores.iloc[rows]) for name, rows in rows_by_region(scores)]
+
+
+def rows_by_region(scores: pd.DataFrame) -> list[tuple[str, list[int]]]:
+    """Names and rows in the order of `regions`."""
     members: dict[str, list[int]] = {}
     for row, value in enumerate(scores["rois"]):
         for name in rois_of(value):
             members.setdefault(name, []).append(row)
-    named = [_region(name, scores.iloc[rows]) for name, rows in members.items()]
-    named.sort(key=lambda region: -region.mean if math.isfinite(region.mean) else math.inf)
-    return [_region(ALL_TARGETS, scores), *named]
+    r = column(scores, "r")
+    best = {name: mean(r[rows]) for name, rows in members.items()}
+    named = sorted(members, key=lambda name: -best[name] if math.isfinite(best[name]) else math.inf)
+    everything = (ALL_TARGETS, list(range(len(scores))))
+    return [everything, *((name, members[name]) for name in named)]
 
 
 def _region(name: str, scores: pd.DataFrame) -> Region:

@@ -87,11 +87,13 @@ def test_run_prints_the_last_artefact(
 ) -> None:
     recipe = tmp_path / "mine.yaml"
     recipe.write_text(
-        "about: twice\nsteps:\n  - stage: prepare\n  - stage: encode\n    overrides: [seed=0]\n"
+        "about: twice\ngenerate: arrays\n"
+        "steps:\n  - stage: prepare\n  - stage: encode\n    overrides: [seed=0]\n"
     )
     ran = neuroattn("run", str(recipe), *words("encode", tiny_data, root)[1:])
     assert ran.code == 0, ran.err
     assert ran.out == f"{root / 'encode' / labels['encode']}\n"
+    assert not (root / "generated").exists(), "dataset.root=DIR takes another dataset"
 
 
 def test_run_composes_all_steps_before_the_first(tiny_data: Path, tmp_path: Path) -> None:

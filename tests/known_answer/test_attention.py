@@ -130,9 +130,13 @@ def test_a_fixed_place_needs_a_code_of_place(
 
 
 def test_content_within_half_the_field_needs_both(tmp_path: Path) -> None:
-    both, data = fit(Truth.both, tmp_path / "both", place=Place.free, epochs=50)
+    # 0.9685 with one thread; at a rate of 1e-2 it had 0.9548 after 50 epochs, too near the limit.
+    both, data = fit(Truth.both, tmp_path, place=Place.free, epochs=35, lr=3e-2)
     assert share_of_oracle(both, data) >= 0.95
-    content, _ = fit(Truth.both, tmp_path / "content", place=Place.none, epochs=20)
+
+
+def test_content_alone_takes_the_lure_in_the_other_half(tmp_path: Path) -> None:
+    content, data = fit(Truth.both, tmp_path, place=Place.none, epochs=20)
     assert share_of_oracle(content, data) <= 0.7
 
 

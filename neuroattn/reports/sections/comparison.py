@@ -178,9 +178,12 @@ def _growth(sources: Sources, table: pd.DataFrame) -> Picture:
         to_svg(drawn),
         alt=f"Accuracy over the number of training images, all targets: {cell(told)}",
         caption="Accuracy over the number of training images: all targets, then the regions with"
-        " the highest mean r. Training images are drawn at random, a smaller draw within a larger;"
-        " an open mark was trained on some sessions alone, with the trials of these.",
+        " the highest mean r. Training images are drawn at random, a smaller draw within a larger"
+        + (_OPEN if table["sessions"].notna().any() else "."),
     )
+
+
+_OPEN = "; an open mark was trained on some sessions alone, with the trials of these."
 
 
 def _curve_of(name: str, part: pd.DataFrame) -> Growth:

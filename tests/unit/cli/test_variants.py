@@ -89,3 +89,11 @@ def test_values_that_are_overrides_are_quoted_for_hydra() -> None:
     ]
     assert addressed(["compare.members={a: 'seed=1'}"]) == ["++compare.members={a: 'seed=1'}"]
     assert addressed(["compare.reference=a", "user=1"]) == ["compare.reference=a", "user=1"]
+
+
+@pytest.mark.parametrize("name", ["ridge+500", "ridge@s1", "ridge+500@s1"])
+def test_a_curve_and_a_group_are_named_as_any_member(name: str) -> None:
+    word = f"compare.members.{name}=encoder=ridge encoder.images=500"
+    members = compose([word, "compare.members.other=seed=1"]).compare.members
+    assert members == {name: "encoder=ridge encoder.images=500", "other": "seed=1"}
+    assert addressed(addressed([word])) == addressed([word])

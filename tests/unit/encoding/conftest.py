@@ -138,7 +138,7 @@ def context_for(
     tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., StageContext]:
     """Make a context of the stage ``encode``: ``context_for("a", encoder=…, responses=…)``."""
-    monkeypatch.setattr(stage, "FeatureStore", lambda artefact: artefact)
+    monkeypatch.setattr(stage, "open_features", lambda own, also: own)
 
     def make(
         name: str,

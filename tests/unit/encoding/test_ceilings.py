@@ -17,8 +17,9 @@ from neuroattn.core.tables import CEILINGS, RESAMPLED, SCORES, read_tsv
 from neuroattn.data.prepared import Prepared
 from neuroattn.data.registry import CeilingConfig, CeilingMethod, Normalise, SplitConfig, SplitKind
 from neuroattn.encoding import ceilings, stage
+from neuroattn.encoding.registry import RidgeConfig
 
-from .conftest import IMAGES, TARGETS
+from .conftest import IMAGES, TARGETS, finish
 
 Contexts = Callable[..., StageContext]
 Array = np.ndarray[Any, Any]
@@ -170,3 +171,15 @@ def test_both_ways_of_reading_repeats_agree(context_for: Contexts) -> None:
     ]
     np.testing.assert_allclose(found[0][:4], found[1][:4], atol=0.05)
     assert (found[0][4:] < 0.6).all()
+
+
+def test_every_draw_of_training_images_is_tested_on_one_scale(context_for: Contexts) -> None:
+    """Else the points of a learning curve would have other responses to predict."""
+    found = {}
+    for images in (None, 12):
+        encoder = RidgeConfig(n_alphas=2, inner_folds=2, images=images)
+        context = context_for(str(images), encoder=encoder, normalise=Normalise.session_train)
+        stage.run(context)
+        with finish(context.out, "encode").hdf5("predictions.h5") as file:
+            found[images] = file["test/measured"][:]
+    np.testing.assert_array_equal(found[12], found[None])

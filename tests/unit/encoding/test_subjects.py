@@ -131,7 +131,7 @@ def encode(
     tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[Artefact, Any]]:
     """Run ``encode``: ``encode("name", ["a", "b"], encoder, …)`` gives (artefact, result)."""
-    monkeypatch.setattr(stage, "FeatureStore", lambda artefact: store)
+    monkeypatch.setattr(stage, "open_features", lambda own, also: store)
     monkeypatch.setattr(stage, "shown_pictures", lambda *_: {})  # there are none
 
     def run(

@@ -10,13 +10,8 @@ import yaml
 from neuroattn.core.config import science_values, walk
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.resources import shipped
-from neuroattn.features.registry import (
-    BACKBONES,
-    STAGES,
-    BackboneConfig,
-    EfficientNetLiteConfig,
-    Resize,
-)
+from neuroattn.features.backbone_schemas import BackboneConfig, Resize
+from neuroattn.features.registry import BACKBONES, STAGES, EfficientNetLiteConfig
 
 
 def test_importing_the_registry_and_finding_weights_loads_no_heavy_module() -> None:

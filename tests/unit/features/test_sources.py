@@ -17,13 +17,10 @@ from neuroattn.core.sections import RuntimeConfig
 from neuroattn.core.stage import StageContext
 from neuroattn.data.registry import ArraysConfig
 from neuroattn.features import stage
+from neuroattn.features.backbone_schemas import BackboneConfig
 from neuroattn.features.captions_source import embed
-from neuroattn.features.registry import (
-    BACKBONES,
-    ArraysSourceConfig,
-    BackboneConfig,
-    CaptionsSourceConfig,
-)
+from neuroattn.features.registry import BACKBONES
+from neuroattn.features.source_schemas import ArraysSourceConfig, CaptionsSourceConfig
 from neuroattn.features.sources import GROUP
 from neuroattn.features.store import FeatureStore
 

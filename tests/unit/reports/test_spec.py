@@ -65,7 +65,8 @@ def test_the_title_is_the_users_or_names_the_dataset(made: Chain) -> None:
     assert assemble(Sources({}), []).title == "Report"
 
 
-OPTIONAL = {"truth", "others", "attention", "training", "fields"}  # nothing to say of most encoders
+# nothing to say of most encoders
+OPTIONAL = {"truth", "others", "attention", "training", "fields", "layers"}
 
 
 def test_errors_come_first_and_the_whole_chain_gives_all_other_sections(made: Chain) -> None:

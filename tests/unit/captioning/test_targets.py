@@ -1,0 +1,98 @@
+"""What is captioned: evidence on the images of the gate, which the encoder held out to select."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neuroattn.captioning.gates import gate
+from neuroattn.captioning.nulls import untrained
+from neuroattn.captioning.registry import GateConfig, Measure, Scored
+from neuroattn.captioning.stage import _check_one_space
+from neuroattn.captioning.targets import _held_out, ranked_on, with_evidence
+from neuroattn.core.errors import ConfigError
+from neuroattn.encoding.registry import AttentionConfig, RidgeConfig
+from neuroattn.encoding.sides import Side
+from neuroattn.encoding.trained import held_out
+
+NULLS = [0.1, 0.2, 0.3]
+
+
+def rows(selection: list[float]) -> pd.DataFrame:
+    """One target that does well on test images and badly on selection images, then three nulls."""
+    return pd.DataFrame(
+        {
+            "null": [False, True, True, True], "r": [0.9, *NULLS],
+            "r_selection": [0.15, *selection],
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("images", "selection", "ranked", "evidence"),
+    [
+        (Scored.training, NULLS, Scored.training, 0.25),
+        (Scored.test, NULLS, Scored.test, 0.75),
+        (Scored.training, [np.nan] * 3, Scored.test, 0.75),  # nulls without them: like with like
+    ],
+)
+def test_targets_are_ranked_on_the_images_of_the_gate(
+    images: Scored, selection: list[float], ranked: Scored, evidence: float
+) -> None:
+    scores = pd.DataFrame({"r": [0.9], "r_squared": [0.81], "r_selection": [0.15], "nc": [1.0]})
+    asked = gate(scores, GateConfig(images=images, measure=Measure.r_squared))
+    table = rows(selection)
+    assert ranked_on(table, asked) is ranked
+    found = with_evidence(table, ranked)
+    assert found["evidence"][0] == evidence
+    assert "r_selection" not in found
+
+
+def test_no_test_response_can_change_the_evidence() -> None:
+    one, other = rows(NULLS), rows(NULLS).assign(r=[0.0, 0.5, 0.6, 0.7])
+    found = [with_evidence(table, Scored.training)["evidence"] for table in (one, other)]
+    np.testing.assert_array_equal(*found)
+
+
+def test_the_images_that_chose_an_epoch_are_known_again() -> None:
+    images = np.arange(0, 100, 2)
+    config, own = AttentionConfig(selection=0.2), images[:30]
+    held = _held_out(config, images, own, seed=3)
+    np.testing.assert_array_equal(held, np.intersect1d(held_out(images, 0.2, 3), own))
+    assert _held_out(RidgeConfig(), images, own, seed=3) is None
+
+
+def test_nulls_of_a_trained_readout_are_tested_on_what_it_held_out() -> None:
+    values = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    read: list[list[int]] = []
+
+    def responses(images: Any, mode: Any, columns: Any) -> Any:
+        read.append(list(images))
+        return values[images][:, columns]
+
+    model: Any = SimpleNamespace(predict=lambda features, images: values[images])
+    view: Any = SimpleNamespace(image_responses=responses)
+    unit: Any = SimpleNamespace(name="")
+    side = Side(unit, view, np.arange(20), np.arange(20, 40), np.arange(2))
+    features: Any = None
+    known = untrained(side, np.array([1]), model, features, seed=0, held=np.arange(5, 15))
+    assert read == [list(range(20, 40)), list(range(5, 15))]
+    assert known.selection is not None
+    assert abs(known.selection[0]) < 0.9, "the responses are shuffled: unshuffled it would be 1"
+    without = untrained(side, np.array([1]), model, features, seed=0)
+    assert without.selection is None
+    np.testing.assert_array_equal(without.r, known.r)
+
+
+def test_weights_of_several_backbones_are_refused() -> None:
+    one: Any = SimpleNamespace(inputs={"prepare": {}, "features": {}}, folder=Path("one"))
+    _check_one_space(one)
+    several: Any = SimpleNamespace(inputs={**one.inputs, "features/gabor": {}}, folder=Path("two"))
+    with pytest.raises(ConfigError, match="no one space") as caught:
+        _check_one_space(several)
+    assert caught.value.found == "gabor"

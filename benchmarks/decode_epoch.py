@@ -35,6 +35,7 @@ from neuroattn.decoding.prior import Plain
 from neuroattn.decoding.ridge_mlp import RidgeMlpDecoder
 from neuroattn.decoding.targets import Block, TargetSpace
 from neuroattn.decoding.task import DecodingTask
+from neuroattn.decoding.trained import bank_of
 from neuroattn.training.optimisers import build_optimiser
 from neuroattn.training.sampler import Sampler
 
@@ -108,7 +109,7 @@ class Epoch:
         decoder = RidgeMlpDecoder(self.config)
         self.source, _ = decoder._sources(side)
         self.network = DecoderNetwork(
-            decoder.encoder(side), DIM, 1, self.config, Plain(decoder._bank(side, self.source))
+            decoder.encoder(side), DIM, 1, self.config, Plain(bank_of(side.space, self.source))
         )
         space = side.space
         self.task = DecodingTask(self.network, self.config.loss, space.slices, space.shares, 1)

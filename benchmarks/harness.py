@@ -40,19 +40,50 @@ class Table:
     notes: Sequence[str] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True)
+class Spent:
+    """Median seconds of one contender.
+
+    Parameters
+    ----------
+    wall : by the clock.
+    processor : of all threads, and of children that ended; what it says does not depend on what
+        else the machine does, but for caches and clock rates.
+    """
+
+    wall: float
+    processor: float
+
+
+def processor_seconds() -> float:
+    """User and system time of this process and of its children that ended."""
+    return sum(os.times()[:4])
+
+
+def spend_turns(
+    contenders: Mapping[str, Callable[[], object]], turns: int, warmups: int = 1
+) -> dict[str, Spent]:
+    """What each contender takes, medians over ``turns`` after ``warmups`` that do not count."""
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    for turn in range(-warmups, turns):
+        for name, run in contenders.items():
+            began, used = time.perf_counter(), processor_seconds()
+            run()
+            elapsed = time.perf_counter() - began, processor_seconds() - used
+            if turn >= 0:
+                seconds[name].append(elapsed)
+    return {
+        name: Spent(*(statistics.median(clock) for clock in zip(*values, strict=True)))
+        for name, values in seconds.items()
+    }
+
+
 def take_turns(
     contenders: Mapping[str, Callable[[], object]], turns: int, warmups: int = 1
 ) -> dict[str, float]:
-    """Median seconds of each contender over ``turns``, after ``warmups`` that do not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(-warmups, turns):
-        for name, run in contenders.items():
-            began = time.perf_counter()
-            run()
-            elapsed = time.perf_counter() - began
-            if turn >= 0:
-                seconds[name].append(elapsed)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+    """Median seconds of each contender by the clock; see `spend_turns`."""
+    found = spend_turns(contenders, turns, warmups)
+    return {name: spent.wall for name, spent in found.items()}
 
 
 def peak_mib(call: str, *arguments: object) -> float:

@@ -269,6 +269,13 @@ class NsdConfig(DatasetConfig):
     trial_set: NsdTrials = science(
         NsdTrials.core, "core (the 73,000 scenes), synthetic, imagery or imagery_seen."
     )
+    imagery_sets: list[str] = science(
+        ["A", "B"],
+        "Sets of NSD-imagery that are kept: A (bars, crosses), B (scenes). A test of pairings takes"
+        " one set at a time: bars and scenes are told apart, or confused, as groups.",
+        check=lambda sets: 0 < len(sets) == len(set(sets)) and set(sets) <= {"A", "B"},
+        must="be [A], [B] or [A, B]",
+    )
     ncsnr: SuppliedCeiling = science(
         SuppliedCeiling.supplied,
         "supplied: pass on the ncsnr of the files, which has seen all trials; or none.",

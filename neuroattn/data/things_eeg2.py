@@ -26,7 +26,7 @@ from neuroattn.data.files import named
 from neuroattn.data.mapped_pickle import read_mapped_dictionary
 from neuroattn.data.registry import ThingsEeg2Config, ThingsMegConfig
 from neuroattn.data.stimuli import PictureFiles
-from neuroattn.data.things_eeg2_files import KEYS, SIDES, Shown, find
+from neuroattn.data.things_eeg2_files import ARCHIVE, KEYS, SIDES, Shown, find, own_pictures
 
 _MIB = 1 << 20
 _AGAIN = "fetch this file again, or prepare these subjects one by one"
@@ -41,12 +41,14 @@ class Epochs:
     values : mapped, (images, repeats, channels, times).
     channels : their names.
     times : of the samples, seconds after the picture came.
+    listed : concept and file of each picture, where the file says so itself.
     """
 
     path: Path
     values: NDArray[Any]
     channels: list[str]
     times: NDArray[np.float64]
+    listed: list[tuple[str, str]] | None = None
 
 
 class ThingsEeg2Dataset:
@@ -76,8 +78,10 @@ class ThingsEeg2Dataset:
         for subject, sides in self.files.responses.items():
             for side in SIDES:
                 if self._is_kept(subject, side):
-                    images = len(self.files.pictures[side])
-                    parts.append((subject, side, open_epochs(sides[side], KEYS[kind], images)))
+                    shown = self.files.pictures[side]
+                    part = open_epochs(sides[side], KEYS[kind], len(shown))
+                    _check_order(part, shown, f"{subject}, {side}")
+                    parts.append((subject, side, part))
         for subject, side, part in parts[1:]:
             _check_alike(parts[0][2], part, f"{subject}, {side}")
         return parts
@@ -219,7 +223,7 @@ def open_epochs(path: Path, key: str, images: int) -> Epochs:
     ------
     SecurityError, DataError : it holds code, or is of another form.
     """
-    table: Mapping[str, Any] = read_mapped_dictionary(path)
+    table = _table(path, key)
     absent = [name for name in (key, "ch_names", "times") if name not in table]
     if absent:
         raise DataError(
@@ -245,7 +249,45 @@ def open_epochs(path: Path, key: str, images: int) -> Epochs:
             expected=f"{len(channels)} channels, {len(times)} times", found=str(shape),
             fix="fetch this file again",
         )  # fmt: skip
-    return Epochs(path, values, channels, times[len(times) - values.shape[3] :])
+    listed = own_pictures(table, path) if path.suffix == ARCHIVE else None
+    return Epochs(path, values, channels, times[len(times) - values.shape[3] :], listed)
+
+
+def _table(path: Path, key: str) -> Mapping[str, Any]:
+    """What a file holds, under the names of the first release.
+
+    The blur prior's authors say ``eeg`` of MEG as well, and leave out what channels and times of
+    MEG are: channels are numbered then, and samples run from 0 to 1 s, as their script cuts them.
+    """
+    table: Mapping[str, Any] = read_mapped_dictionary(path)
+    shape: tuple[int, ...] = getattr(table.get("eeg"), "shape", ())
+    if path.suffix != ARCHIVE or len(shape) != 4:
+        return table
+    named_so = {
+        "ch_names": [f"channel{number:03d}" for number in range(1, shape[2] + 1)],
+        "times": np.linspace(0.0, 1.0, shape[3]),
+    }
+    return {**named_so, **table, key: table["eeg"]}
+
+
+def _check_order(part: Epochs, shown: list[Shown], name: str) -> None:
+    """Refuse a subject whose pictures stand in another order than those of the first.
+
+    Raises
+    ------
+    DataError : names the first picture that differs.
+    """
+    wanted = [(one.concept, one.path.name) for one in shown]
+    if part.listed is None or part.listed == wanted:
+        return
+    alike = [mine == first for mine, first in zip(part.listed, wanted, strict=False)]
+    odd = alike.index(False) if False in alike else len(alike)
+    at = slice(odd, odd + 1)
+    raise DataError(
+        f"the pictures of {name} are others than those of the first subject, or in another order",
+        file=part.path, expected=f"{len(wanted)} pictures; at {odd}: {wanted[at]}",
+        found=f"{len(part.listed)}; {part.listed[at]}", fix=_AGAIN,
+    )  # fmt: skip
 
 
 def _check_alike(first: Epochs, other: Epochs, name: str) -> None:

@@ -11,13 +11,21 @@ The folders of subjects may stand in ``preprocessed_data``, ``Preprocessed_data_
 pictures in ``image_set``, as people unpack the archives. THINGS-MEG is read in the same form from
 ``preprocessed_meg_training.pkl`` and ``preprocessed_meg_zs_test.pkl`` (key ``meg_data``; images by
 concept, so one axis more).
+
+Both are read as well as the authors of the blur prior publish them (Wu et al. 2025)::
+
+    Preprocessed_data_250Hz_whiten/sub-01/train.pt, test.pt   torch.save of a dictionary: eeg
+    Preprocessed_data/sub-01/train.pt, test.pt                  (images, repeats, channels, times),
+    Image_set/training_images/… or train_images/…               img (paths, in that order); of EEG
+                                                                ch_names and times, of MEG neither
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from neuroattn.core.errors import ConfigError, DataError, LeakError, MissingDataError
 from neuroattn.core.resources import user_path
@@ -30,15 +38,17 @@ METADATA = "image_metadata.npy"
 _PICTURES = (".jpg", ".jpeg", ".png")
 _IMAGE_FOLDERS = ("", "image_set", "images", "Image_set", "Image_set_Resize")
 _EEG = {
-    "training": ("preprocessed_eeg_training.npy",),
-    "test": ("preprocessed_eeg_test.npy",),
+    "training": ("preprocessed_eeg_training.npy", "train.pt"),
+    "test": ("preprocessed_eeg_test.npy", "test.pt"),
 }
 _MEG = {
-    "training": ("preprocessed_meg_training.pkl", "preprocessed_meg_training.npy"),
+    "training": ("preprocessed_meg_training.pkl", "preprocessed_meg_training.npy", "train.pt"),
     "test": (
         "preprocessed_meg_zs_test.pkl", "preprocessed_meg_test.pkl", "preprocessed_meg_test.npy",
+        "test.pt",
     ),
 }  # fmt: skip
+ARCHIVE = ".pt"
 KEYS = {"eeg": "preprocessed_eeg_data", "meg": "meg_data"}
 
 
@@ -120,7 +130,7 @@ def find(config: ThingsEeg2Config) -> ThingsFiles:
         subject: {side: _one_of(folder / subject, names[side], side) for side in SIDES}
         for subject in config.subjects
     }
-    pictures, metadata = _pictures(root)
+    pictures, metadata = _pictures(root, responses[config.subjects[0]])
     return ThingsFiles(root, responses, pictures, metadata)
 
 
@@ -153,10 +163,17 @@ def _one_of(folder: Path, names: tuple[str, ...], side: str) -> Path:
     )
 
 
-def _pictures(root: Path) -> tuple[dict[str, list[Shown]], Path | None]:
-    """Pictures of both sides in the order of the responses, and the file that lists them."""
+def _pictures(
+    root: Path, responses: Mapping[str, Path]
+) -> tuple[dict[str, list[Shown]], Path | None]:
+    """Pictures of both sides in the order of the responses, and the file that lists them.
+
+    Parameters
+    ----------
+    responses : side -> file of some subject, which may list its pictures itself.
+    """
     places = [root / name for name in _IMAGE_FOLDERS]
-    holder = next((place for place in places if (place / "training_images").is_dir()), None)
+    holder = next((place for place in places if _side_folder(place, "training").is_dir()), None)
     if holder is None:
         raise MissingDataError(
             "the pictures are missing", file=root / "training_images",
@@ -166,7 +183,10 @@ def _pictures(root: Path) -> tuple[dict[str, list[Shown]], Path | None]:
     listed = (place / METADATA for place in (root, holder))
     metadata = next((path for path in listed if path.is_file()), None)
     table = read_mapped_dictionary(metadata) if metadata else {}
-    pictures = {side: _of_side(holder / f"{side}_images", side, table) for side in SIDES}
+    pictures = {
+        side: _of_side(_side_folder(holder, side), side, _listed(table, side, responses[side]))
+        for side in SIDES
+    }
     both = {one.thing for one in pictures["training"]} & {one.thing for one in pictures["test"]}
     if both:
         raise LeakError(
@@ -177,14 +197,58 @@ def _pictures(root: Path) -> tuple[dict[str, list[Shown]], Path | None]:
     return pictures, metadata
 
 
-def _of_side(folder: Path, side: str, table: Mapping[str, object]) -> list[Shown]:
+def _side_folder(place: Path, side: str) -> Path:
+    """The folder of a side's pictures; the blur prior's authors shorten one name."""
+    short = place / "train_images"
+    return short if side == "training" and short.is_dir() else place / f"{side}_images"
+
+
+def _listed(table: Mapping[str, Any], side: str, response: Path) -> list[tuple[str, str]] | None:
+    """Concept and name of each picture in order: as the responses list them, or the metadata."""
+    if response.suffix == ARCHIVE:
+        own = own_pictures(read_mapped_dictionary(response), response)
+        if own is not None:
+            return own
     short = "train" if side == "training" else side
     files, concepts = table.get(f"{short}_img_files"), table.get(f"{short}_img_concepts")
     if files is None or concepts is None:
-        shown = list(_walk(folder))
-    else:
-        pairs = zip(_texts(concepts), _texts(files), strict=True)
-        shown = [Shown(concept, folder / concept / name) for concept, name in pairs]
+        return None
+    return list(zip(_texts(concepts), _texts(files), strict=True))
+
+
+def own_pictures(table: Mapping[str, Any], path: Path) -> list[tuple[str, str]] | None:
+    """Concept and name of each picture that a file of responses lists in ``img``, if it does.
+
+    Raises
+    ------
+    DataError : they are no paths, or a row of repeats has several pictures.
+    """
+    listed = table.get("img")
+    if listed is None:
+        return None
+    rows = listed[:, :1] if getattr(listed, "ndim", 1) == 2 else listed
+    if getattr(listed, "ndim", 1) == 2 and not (listed == rows).all():
+        raise _no_paths(path, "several pictures for one row of repeats")
+    parts = [PurePosixPath(text).parts[-2:] for text in _texts(rows)]
+    if any(len(each) != 2 for each in parts):
+        raise _no_paths(path, "names without a folder")
+    return [(concept, name) for concept, name in parts]
+
+
+def _no_paths(path: Path, found: str) -> DataError:
+    return DataError(
+        "the list of pictures has another form", file=path,
+        expected="img: one path, …/CONCEPT/FILE, for each row of eeg", found=found,
+        fix="fetch this file again",
+    )  # fmt: skip
+
+
+def _of_side(folder: Path, side: str, listed: list[tuple[str, str]] | None) -> list[Shown]:
+    shown = (
+        list(_walk(folder))
+        if listed is None
+        else [Shown(concept, folder / concept / name) for concept, name in listed]
+    )
     absent = [one.path for one in shown if not one.path.is_file()]
     if absent or not shown:
         raise MissingDataError(
@@ -195,15 +259,14 @@ def _of_side(folder: Path, side: str, table: Mapping[str, object]) -> list[Shown
     return shown
 
 
-def _texts(values: object) -> list[str]:
+def _texts(values: Any) -> list[str]:
     if not isinstance(values, list | tuple) and not hasattr(values, "tolist"):
         raise DataError(
             "the list of pictures has another form", expected="lists of names",
             found=type(values).__name__, fix=f"fetch {METADATA} again",
         )  # fmt: skip
-    return [
-        str(value) for value in (values if isinstance(values, list | tuple) else values.tolist())
-    ]
+    found = values if isinstance(values, list | tuple) else values.reshape(-1).tolist()
+    return [str(value) for value in found]
 
 
 def _walk(folder: Path) -> Iterator[Shown]:

@@ -99,8 +99,9 @@ class ImageryConfig(Section):
     )
     gallery: str | None = execution(
         None,
-        "Features of what trials are compared with, as further overrides ('backbone=captions …');"
-        " null takes the decoder's own backbone, on the pictures of the trial set.",
+        "Features of what trials are compared with, as further overrides: texts by"
+        " 'backbone=space_captions backbone.captions=FILE'; null takes the decoder's own backbone,"
+        " on the pictures of the trial set.",
     )
     standardise: Standardise = science(
         Standardise.own, "Mean and deviation of each target: of the trial set, or of training."
@@ -114,6 +115,17 @@ class ImageryConfig(Section):
         check=lambda count: count >= 1,
         must="be 1 or more",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.gallery is not None and self.candidates is Candidates.imagined_and_test:
+            # Texts and pictures lie apart in a space of both: which is nearer says what it is.
+            raise ConfigError(
+                "test images stand in the gallery as the decoder's own backbone has them",
+                expected="imagery.candidates=imagined beside imagery.gallery",
+                found="imagined_and_test",
+                fix="leave out imagery.gallery, or the test images",
+            )
 
 
 def atlas_files(config: Any) -> Mapping[str, Path]:
@@ -165,7 +177,7 @@ FURTHER_STAGES = (
     ),
     Stage(
         name="imagery",
-        version=2,
+        version=3,
         about="decode imagined or other trials with a decoder that never saw such",
         reads=("imagery", "seed"),
         parents=lambda _: ("prepare", "features", "decode"),

@@ -62,6 +62,7 @@ class DecodingSet:
     selection : name of the set that chooses the best epoch, and its image ids.
     forbidden : image ids of the test side, so that using one is refused.
     make_prior : from the training side to the prior of the config.
+    blurs : whether that is another than none.
     seed : derive named streams from it.
     work : folder for resumable state, gone when the artefact is done.
     """
@@ -73,6 +74,7 @@ class DecodingSet:
     make_prior: Callable[[Bank], Any]
     seed: int
     work: Path
+    blurs: bool = False
     device: str = "auto"
     tracker: Any = None
     open_progress: Callable[[str, int | None], AbstractContextManager[Any]] | None = None

@@ -1,9 +1,11 @@
 """Stage ``imagery``: other trials through a decoder that never saw such, imagined ones above all.
 
 Zero-shot: the decoder, its standardisation aside, is as ``decode`` left it. Trials of an image are
-averaged, and each is compared with what could have been imagined, pictures or texts in the space
-that the decoder predicts. Whether brains and images belong together is tested by permuting the
-pairing; with a dozen images the number of trials matters as much as p, so it stands beside it.
+averaged as the decoder's own test averaged them, responses or embeddings, and each is compared with
+what could have been imagined, pictures or texts in the space that the decoder predicts. Whether
+brains and images belong together is tested by permuting the pairing; with a dozen images the number
+of trials matters as much as p, so it stands beside it. Images of two sorts are better tested apart:
+where only one sort carries anything, or the decoder knows only one, the other is noise in the test.
 
 Payload: ``imagery.tsv`` (direction, statistic, value, chance, p, images, trials, and of how many
 images the decoder had the picture in training), ``imagery.h5`` (``/similarity`` brains x gallery,
@@ -27,6 +29,7 @@ from neuroattn.data.prepared import Prepared
 from neuroattn.decoding.ablate_stage import gallery, load
 from neuroattn.decoding.ablation_schemas import Candidates, ImageryConfig, Standardise
 from neuroattn.decoding.decoder import Ids, Rows
+from neuroattn.decoding.decoder_schemas import Average
 from neuroattn.decoding.load import Loaded, LoadedSide, read_space
 from neuroattn.features.store import FeatureStore
 from neuroattn.stats import retrieval
@@ -50,21 +53,20 @@ def run(context: StageContext) -> StageResult:
     prepared = Prepared(context.parents["imagery/prepare"])
     side = _side_of(loaded, prepared)
     number = list(loaded.sides).index(side)
-    predicted, image = decode(loaded, number, prepared, options)
-    averaged, ids = retrieval.average_repeats(predicted, image)
+    averaged, ids, trials = decode(loaded, number, prepared, options)
     wanted, gallery_ids = _gallery(context, loaded, side, ids, options)
+    _tell_alike(wanted)
     own = np.arange(len(ids))
     seen = seen_in_training(loaded.sides, prepared, ids)
-    centre = predicted.mean(0, dtype=np.float64), wanted[: len(ids)].mean(0, dtype=np.float64)
+    centre = averaged.mean(0, dtype=np.float64), wanted[: len(ids)].mean(0, dtype=np.float64)
     matrix = retrieval.cosine_similarity(averaged, wanted, centre)
     tests = tests_of(matrix, own, draws=options.permutations, seed=context.seed)
-    table = pd.DataFrame(_rows(tests, matrix, len(predicted), int(seen.sum())))
+    table = pd.DataFrame(_rows(tests, matrix, int(trials.sum()), int(seen.sum())))
     context.out.table("imagery.tsv", table)
     with context.out.hdf5("imagery.h5") as file:
         for name, values in {
             "similarity": matrix, "image": ids, "gallery": gallery_ids, "own": own,
-            "brain": averaged.astype(np.float32),
-            "trials": np.bincount(np.searchsorted(ids, image)),
+            "brain": averaged, "trials": trials,
             "seen": seen.astype(np.uint8),
             "null": tests[DIRECTIONS[0], "margin"].null,
         }.items():  # fmt: skip
@@ -74,9 +76,9 @@ def run(context: StageContext) -> StageResult:
         for (direction, name), test in tests.items()
         for suffix, value in (("", test.observed), (".p", test.p))
     }
-    metrics |= {"imagery.trials": float(len(predicted)), "imagery.images": float(len(ids))}
+    metrics |= {"imagery.trials": float(trials.sum()), "imagery.images": float(len(ids))}
     metrics["imagery.seen_in_training"] = float(seen.mean())
-    methods = _methods(prepared, predicted, seen, wanted, options)
+    methods = _methods(prepared, int(trials.sum()), seen, wanted, options)
     return StageResult(metrics=metrics, methods=methods)
 
 
@@ -131,8 +133,13 @@ def tests_of(
 
 def decode(
     loaded: Loaded, number: int, prepared: Prepared, options: ImageryConfig
-) -> tuple[Rows, Ids]:
-    """Embeddings (trials, dim) of every trial, and its image."""
+) -> tuple[Rows, Ids, Ids]:
+    """Embeddings (images, dim) by image, ids ascending, and how many trials each has.
+
+    What is averaged over an image's trials is what the decoder's own test averaged
+    (``decoder.evaluation.average``): a network that learned means of repeats knows no single
+    trial's noise.
+    """
     side = loaded.sides[number]
     responses = prepared.responses(None, side.input.columns)
     if not np.isfinite(responses).all():
@@ -149,7 +156,12 @@ def decode(
     else:
         standardised = side.input.standardised(responses)
     image = prepared.trials["image"].to_numpy(dtype=np.int64)
-    return loaded.embed(number, standardised), image
+    ids, trials = np.unique(image, return_counts=True)
+    if loaded.config.evaluation.average is Average.responses:
+        means, _ = retrieval.average_repeats(standardised, image)
+        return loaded.embed(number, means.astype(np.float32)), ids, trials
+    averaged, _ = retrieval.average_repeats(loaded.embed(number, standardised), image)
+    return averaged.astype(np.float32), ids, trials
 
 
 def _side_of(loaded: Loaded, prepared: Prepared) -> LoadedSide:
@@ -208,6 +220,17 @@ def _gallery(
     return np.vstack([wanted, others]), np.concatenate([ids, -1 - side.test])
 
 
+def _tell_alike(wanted: Rows) -> None:
+    """Warn of a gallery with equals in it, as captions of unknown words are."""
+    apart = len(np.unique(np.round(wanted, 5), axis=0))
+    if apart < len(wanted):
+        log.warning(
+            "only %d of the %d embeddings that trials are held against differ, and ties are"
+            " failures. Words that an image-text space does not know are one word to it",
+            apart, len(wanted),
+        )  # fmt: skip
+
+
 def _read(space: Any, store: FeatureStore, ids: Ids) -> Rows:
     try:
         found: Rows = space.read(ids)
@@ -234,14 +257,14 @@ def _rows(
 
 def _methods(
     prepared: Prepared,
-    predicted: Rows,
+    trials: int,
     seen: NDArray[np.bool_],
     wanted: Rows,
     options: ImageryConfig,
 ) -> str:
     note = str(prepared.description.get("description", ""))
     return (
-        f"The decoder was tried on {len(predicted)} trials of {len(seen)} images of another set"
+        f"The decoder was tried on {trials} trials of {len(seen)} images of another set"
         f" ({note}), which no part of it was fitted to; {int(seen.sum())} of these images were"
         " among its training images; brains, averaged by image, were compared"
         f" with {len(wanted)} embeddings, and the pairing was permuted {options.permutations}"

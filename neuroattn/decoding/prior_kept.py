@@ -38,8 +38,29 @@ SIDE = 160  # pixels of a picture in the artefact
 
 def blurring(model: Any) -> BlurPrior | None:
     """The prior that a fitted decoder was trained with, where it blurred anything."""
-    prior = getattr(getattr(model, "network", None), "prior", None)
+    prior = getattr(getattr(model, "network", model), "prior", None)
     return prior if isinstance(prior, BlurPrior) and prior.name != "none" else None
+
+
+_TOLD = {
+    "ubp": "more where a pair stayed dissimilar, less where it was very similar (after Wu et al.,"
+    " 2025, CVPR)",
+    "reliability": "more where the repeats of a picture disagreed, less where they agreed",
+    "fusion": "in a mixture of all levels that was learned (after Liu et al., 2026, AAAI)",
+}
+
+
+def blur_told(model: Any) -> str:
+    """A sentence for the Methods text of a decoder that blurred; empty for any other."""
+    prior = blurring(model)
+    if prior is None:
+        return ""
+    strengths = ", ".join(f"{one:g}" for one in prior.levels.strengths[1:])
+    how = _TOLD.get(prior.name, f"all at strength {getattr(prior, 'strength', 0.0):g}")
+    return (
+        f" Responses were matched with blurred pictures ({prior.levels.kind} blur; levels"
+        f" {strengths}), {how}; test images were looked for both at one blur and as shown."
+    )
 
 
 def pair_table(prior: BlurPrior, subjects: Sequence[str]) -> pd.DataFrame:

@@ -132,3 +132,6 @@ PRIORS = Registry(
         "fusion": Entry(FusionPriorConfig, "neuroattn.decoding.blur_prior:FusionPrior"),
     },
 )
+
+# Those that know every blur before training begins, so that a closed form can take them.
+BEFOREHAND = ("none", "uniform", "lowres", "fovea", "reliability")

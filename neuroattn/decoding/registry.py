@@ -25,7 +25,7 @@ from neuroattn.decoding.network_schemas import (
     RidgeMlpConfig,
     SequenceGptConfig,
 )
-from neuroattn.decoding.prior_schemas import PRIORS
+from neuroattn.decoding.prior_schemas import BEFOREHAND, PRIORS
 
 __all__ = [  # keys stand in files of their own
     "PRIORS",
@@ -117,19 +117,20 @@ def _label(config: Any) -> str:
 
 
 def check_prior(config: Any) -> None:
-    """Refuse a prior for a decoder that is not trained by gradients.
+    """Refuse a prior that learns while it trains, for a decoder that is not trained by gradients.
 
     Raises
     ------
     ConfigError : the two do not go together.
     """
-    if config.prior.name != "none" and not isinstance(config.decoder, TrainedDecoderConfig):
+    learns = config.prior.name not in BEFOREHAND
+    if learns and not isinstance(config.decoder, TrainedDecoderConfig):
         raise ConfigError(
             f"decoder={config.decoder.name} has a closed form, so it cannot be asked for other"
             " embeddings from epoch to epoch",
-            expected="prior=none",
+            expected=f"prior={', '.join(BEFOREHAND)}",
             found=f"prior={config.prior.name}",
-            fix="set prior=none, or choose a trained decoder, as decoder=ridge_mlp",
+            fix="choose one of these, or a trained decoder, as decoder=ridge_mlp",
         )
 
 

@@ -1,8 +1,10 @@
 """Ridge regression from responses to embeddings: the closed form beside every trained decoder.
 
 The solvers, the grid of penalties and the inner folds are those of the encoders. Each subject is
-fitted alone. With n rows, w inputs and d dimensions the dual form (w > n) costs n^2 w for the
-inner products and as many eigendecompositions of n^3 as there are inner folds, and one.
+fitted alone. A prior that knows all blurs before training (one for all, or by the repeats) gives
+its targets; one that learns from epoch to epoch has no epochs here. With n rows, w inputs and d
+dimensions the dual form (w > n) costs n^2 w for the inner products and as many eigendecompositions
+of n^3 as there are inner folds, and one.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from neuroattn.decoding.decoder_schemas import RidgeDecoderConfig
 from neuroattn.decoding.inputs import blocks
 from neuroattn.decoding.partial import Split
 from neuroattn.decoding.targets import TargetSpace
+from neuroattn.decoding.trained import RowSource, bank_of
 from neuroattn.encoding.penalties import penalties
 from neuroattn.encoding.solvers import (
     inner_folds,
@@ -41,6 +44,7 @@ class FittedRidge:
     intercept : (dim,) of each.
     alpha : (dim,) of each.
     folded : (targets, dim) of each, the weights of standardised responses.
+    prior : what the targets were asked of; None where they were the pictures as shown.
     """
 
     space: TargetSpace
@@ -48,6 +52,7 @@ class FittedRidge:
     intercept: list[Rows]
     alpha: list[NDArray[np.float64]]
     folded: list[Rows]
+    prior: Any = None
 
     def embed(self, subject: int, inputs: Rows) -> Rows:
         """Predicted embeddings (rows, dim)."""
@@ -64,8 +69,11 @@ class FittedRidge:
         return Split(np.ascontiguousarray(self.folded[subject].T), self.intercept[subject])
 
     def gallery(self, images: Ids) -> Rows:
-        """The pictures as they were shown."""
-        return self.space.read(images)
+        """The pictures as they were shown, or as the prior looks for them."""
+        if self.prior is None:
+            return self.space.read(images)
+        found: torch.Tensor = self.prior.gallery(images)
+        return found.numpy()
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Coefficients by subject."""
@@ -97,23 +105,39 @@ class RidgeDecoder:
         ------
         DataError : a subject has too few training images.
         """
-        solved = [self._solve(rows, train) for rows in train.subjects]
+        prior = self._prior(train) if train.blurs else None
+        first = np.cumsum([0, *(len(rows.images) for rows in train.subjects)])
+        wanted = [
+            targets_of(rows.images, train.space, prior, int(start))
+            for rows, start in zip(train.subjects, first, strict=False)
+        ]
+        pairs = zip(train.subjects, wanted, strict=True)
+        solved = [self._solve(rows, train, *mine) for rows, mine in pairs]
         weights, intercept, alpha = (list(part) for part in zip(*solved, strict=True))
         folded = [
             rows.input.fold(table) for rows, table in zip(train.subjects, weights, strict=True)
         ]
-        return FittedRidge(train.space, weights, intercept, alpha, folded)
+        return FittedRidge(train.space, weights, intercept, alpha, folded, prior)
 
-    def _solve(self, rows: SubjectRows, train: DecodingSet) -> tuple[Rows, Rows, Any]:
-        images, place = np.unique(rows.images, return_inverse=True)
-        wanted = train.space.read(images)
+    @staticmethod
+    def _prior(train: DecodingSet) -> Any:
+        parts = train.subjects
+        tables, images = [rows.table for rows in parts], [rows.images for rows in parts]
+        every = [np.arange(len(ids)) for ids in images]
+        source = RowSource(tables, images, every, people=[rows.people for rows in parts])
+        return train.make_prior(bank_of(train.space, source))
+
+    def _solve(
+        self, rows: SubjectRows, train: DecodingSet, wanted: Rows, target: Ids
+    ) -> tuple[Rows, Rows, Any]:
+        place = np.unique(rows.images, return_inverse=True)[1]
         scale = np.maximum(wanted.std(0, dtype=np.float64), 1e-12)
         _check_finite(wanted)
         table = torch.from_numpy(np.array(rows.table))
         mean = table.mean(0, keepdim=True)
         table -= mean
         device = solver_device(train.device)
-        responses = torch.from_numpy((wanted / scale).astype(np.float32)[place]).to(device)
+        responses = torch.from_numpy((wanted / scale).astype(np.float32)[target]).to(device)
         folds = inner_folds(place, self.config.inner_folds, train.seed)
         grid = penalties(self.config)
         matrix = table.to(device)
@@ -135,6 +159,21 @@ class RidgeDecoder:
             f" {self.config.inner_folds}-fold cross-validation over training images"
             f" (himalaya {version('himalaya')}; Dupré la Tour et al., 2022, NeuroImage 264:119728)"
         )
+
+
+def targets_of(images: Ids, space: TargetSpace, prior: Any, start: int) -> tuple[Rows, Ids]:
+    """Embeddings to predict, each once, and which of them each row has.
+
+    Parameters
+    ----------
+    start : number of the subject's first row among those of all subjects.
+    """
+    if prior is None:
+        ids, place = np.unique(images, return_inverse=True)
+        return space.read(ids), place
+    rows = np.arange(len(images))
+    targets: torch.Tensor = prior.targets_for(torch.from_numpy(start + rows))
+    return targets.numpy(), rows
 
 
 def _check_finite(wanted: Rows) -> None:

@@ -40,6 +40,7 @@ from neuroattn.decoding.embeddings import Embeddings, write_embeddings
 from neuroattn.decoding.evaluate import Evaluation, Side, evaluate
 from neuroattn.decoding.prior import Bank
 from neuroattn.decoding.prior_kept import (
+    blur_told,
     blurring,
     keep_clean,
     keep_prior,
@@ -93,7 +94,8 @@ def run(context: StageContext) -> StageResult:
         "inputs": float(sum(side.rows.table.shape[1] for side in sides)),
         "dim": float(space.dim),
     }
-    return StageResult(metrics=figures, methods=job.methods(decoder, sides, space))
+    methods = job.methods(decoder, sides, space) + blur_told(model)
+    return StageResult(metrics=figures, methods=methods)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +170,7 @@ class _Job:
             selection=selection_of(self.config, self.prepared, self.fold, images, self.seed),
             forbidden=self.fold.test,
             make_prior=make_prior,
+            blurs=prior.name != "none",
             seed=self.seed,
             work=ensure_folder(self.context.out.work / "state"),
             device=self.context.config.runtime.device.value,

@@ -93,6 +93,12 @@ class RowSource:
         return out
 
 
+def bank_of(space: TargetSpace, source: RowSource) -> Bank:
+    """What a prior may know of these training rows."""
+    blur = space.stores[0].blur if space.stores else None
+    return Bank(space, source.images, source.person, source.agreement, blur)
+
+
 def mixing(
     subject: Ids, beta: float, share: float, rng: np.random.Generator
 ) -> tuple[Ids, NDArray[np.float32]]:
@@ -204,7 +210,7 @@ class TrainedDecoder(ABC):
         torch.manual_seed(derive_seed(train.seed, "weights"))
         name, chosen = train.selection
         source, selected = self._sources(train)
-        prior = train.make_prior(self._bank(train, source))
+        prior = train.make_prior(bank_of(train.space, source))
         network = DecoderNetwork(
             self.encoder(train), train.space.dim, len(train.space.blocks), self.config, prior
         )
@@ -233,12 +239,6 @@ class TrainedDecoder(ABC):
         people = [rows.people for rows in train.subjects]
         own = RowSource(tables, images, kept, mix, people)
         return own, RowSource(tables, images, held)
-
-    @staticmethod
-    def _bank(train: DecodingSet, source: RowSource) -> Bank:
-        store = train.space.stores[0] if train.space.stores else None
-        blur = None if store is None else store.blur
-        return Bank(train.space, source.images, source.person, source.agreement, blur)
 
     def _task(
         self, network: DecoderNetwork, data: TrainingData, train: DecodingSet

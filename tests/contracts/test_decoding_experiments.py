@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch._subclasses import FakeTensor, FakeTensorMode
 
 from neuroattn.cli.compose import compose
@@ -122,17 +123,18 @@ def write_data(name: str, folder: Path) -> None:
 
 
 def as_meg(folder: Path) -> None:
-    """The same epochs as the pickles that are read for THINGS-MEG."""
+    """The same epochs as 271 channels, in the archives that the paper's authors publish."""
     for path in sorted(folder.glob("sub-*/preprocessed_eeg_*.npy")):
-        found = pickle.loads(path.read_bytes())
-        values = found["preprocessed_eeg_data"]
-        each = THINGS_SIZE.each if "training" in path.name else 1
+        values = pickle.loads(path.read_bytes())["preprocessed_eeg_data"]
+        side = path.stem.removeprefix("preprocessed_eeg_")
+        shown = values[:, :1] if side == "training" else values  # training pictures came once
         content = {
-            "meg_data": values.reshape(-1, each, *values.shape[1:]),
-            "ch_names": found["ch_names"], "times": found["times"],
-        }  # fmt: skip
-        name = "training" if "training" in path.name else "zs_test"
-        path.with_name(f"preprocessed_meg_{name}.pkl").write_bytes(pickle.dumps(content, 4))
+            "eeg": shown[:, :, np.resize(np.arange(shown.shape[2]), 271)].astype(np.float16),
+            "img": [str(one.relative_to(folder)) for one in sorted(folder.glob(f"{side}_*/*/*"))],
+        }
+        place = folder / "Preprocessed_data" / path.parent.name
+        place.mkdir(parents=True, exist_ok=True)
+        torch.save(content, place / f"{side.removesuffix('ing')}.pt", pickle_protocol=5)
         path.unlink()
 
 

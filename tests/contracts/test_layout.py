@@ -24,7 +24,6 @@ ELSEWHERE = {
     "core/sections.py": "tests/contracts/test_schemas.py",  # schemas without logic
     "captioning/bank_stage.py": "tests/unit/captioning/test_bank.py",
     "captioning/linear.py": "tests/unit/captioning/test_stage.py",  # parts of one stage
-    "captioning/targets.py": "tests/unit/captioning/test_stage.py",
     "captioning/told.py": "tests/unit/captioning/test_stage.py",
     "captioning/writing.py": "tests/unit/captioning/test_stage.py",
     "data/things_eeg2_files.py": "tests/unit/data/test_things_eeg2.py",

@@ -157,6 +157,9 @@ class _Power:
         if self.steps == 7:
             raise KeyboardInterrupt
 
+    def resume(self, count: int) -> None:
+        self.steps += count
+
 
 def test_a_resumed_run_has_the_same_state_bit_by_bit(tmp_path: Path) -> None:
     study, prior = Study(mismatch=True, seed=4), UbpPriorConfig()

@@ -49,7 +49,9 @@ class NsdDataset:
     def __init__(self, config: NsdConfig) -> None:
         self.config, self.files = config, find(config)
         self._counts, shapes = _headers(self.files)
-        self._set: TrialSet = open_trials(config.trial_set, self.files, self._counts)
+        self._set: TrialSet = open_trials(
+            config.trial_set, self.files, self._counts, config.imagery_sets
+        )
         self.trials: pd.DataFrame = self._set.trials
         self.stimuli: Stimuli = self._set.stimuli
         space = masked_space(config, self.files, shapes)

@@ -6,7 +6,7 @@ rows of the files of betas the trials are (all of them, but for imagery).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -55,8 +55,17 @@ class TrialSet:
     note: str = ""
 
 
-def open_trials(kind: NsdTrials, files: NsdFiles, found: Mapping[int, int]) -> TrialSet:
+def open_trials(
+    kind: NsdTrials,
+    files: NsdFiles,
+    found: Mapping[int, int],
+    sets: Sequence[str] = _KEPT_SETS,
+) -> TrialSet:
     """The trial set ``kind``; ``found`` maps sessions to their numbers of betas.
+
+    Parameters
+    ----------
+    sets : of NSD-imagery, those that are kept; images have the same ids whichever are.
 
     Raises
     ------
@@ -66,7 +75,7 @@ def open_trials(kind: NsdTrials, files: NsdFiles, found: Mapping[int, int]) -> T
         return _core(files, found)
     if kind is NsdTrials.synthetic:
         return _synthetic(files, found[1])
-    return _imagery(_PREFIX[kind], files, found[1])
+    return _imagery(_PREFIX[kind], files, found[1], sets)
 
 
 def _core(files: NsdFiles, found: Mapping[int, int]) -> TrialSet:
@@ -149,7 +158,7 @@ def _synthetic(files: NsdFiles, count: int) -> TrialSet:
     return TrialSet(trials, stimuli, note=note)
 
 
-def _imagery(prefix: str, files: NsdFiles, count: int) -> TrialSet:
+def _imagery(prefix: str, files: NsdFiles, count: int, sets: Sequence[str]) -> TrialSet:
     tables = {
         run: read_input_table(
             path,
@@ -166,16 +175,18 @@ def _imagery(prefix: str, files: NsdFiles, count: int) -> TrialSet:
     starts = dict(zip(tables, np.cumsum([0, *lengths[:-1]]).tolist(), strict=True))
     pictures = _imagined(tables, files)
     ids = {target: number for number, target in enumerate(sorted(pictures))}
-    runs = [run for run in tables if run.startswith(prefix) and run[3] in _KEPT_SETS]
+    runs = [run for run in tables if run.startswith(prefix) and run[3] in sets]
     ordered = {run: tables[run].sort_values("TRIAL") for run in runs}
     image = [ids[run[3], condition] for run in runs for condition in ordered[run]["CONDITION"]]
     number = [layout.IMAGERY_RUNS.index(run) + 1 for run in runs for _ in range(len(tables[run]))]
     rows = np.concatenate([starts[run] + np.arange(len(tables[run])) for run in runs])
     trials = _table(files.subject, np.array(image), pd.array(number, dtype="Int64"))
-    stimuli = PictureFiles({ids[target]: pictures[target] for target in pictures}, files.root)
+    kept = {ids[target]: path for target, path in pictures.items() if target[0] in sets}
+    stimuli = PictureFiles(kept, files.root)
     note = (
         f"NSD-imagery, runs {', '.join(runs)}; betas of a run in the order of its trials; "
         "attention trials have two betas each, and are left out, as is set C"
+        + ("" if set(sets) == set(_KEPT_SETS) else f"; set {', '.join(sets)} alone")
     )
     return TrialSet(trials, stimuli, rows={1: rows}, note=note)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from neuroattn.core.atomic import write_json
 from neuroattn.core.tables import write_tsv
 from neuroattn.data.nsd.layout import IMAGERY, SYNTHETIC
 from neuroattn.data.simulate import imagery, synthetic
@@ -47,6 +48,7 @@ class Beside:
             self._targets = imagery.targets(side, gallery, plan.shared, self.compose)
             imagery.write_targets(self.root, self._targets)
             write_tsv(folder / "imagery.tsv", imagery.truth_table(self.seed, self._targets))
+            write_json(folder / "imagery_captions.json", imagery.captions(self._targets))
 
     def write_subject(self, files: SubjectFiles, seen: Core) -> dict[str, Signal]:
         """Pictures, tables and betas of one subject; returns noiseless responses by experiment."""

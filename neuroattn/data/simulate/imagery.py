@@ -147,6 +147,22 @@ def truth_table(seed: int, found: Targets) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def captions(found: Targets) -> dict[str, list[str]]:
+    """What could be said of each picture of sets A and B, by the name of its file."""
+    told = {}
+    for letter in "AB":
+        for cue in CUES[letter]:
+            one = found.seen[letter, cue][0]
+            told[one.name] = list(one.scene.captions) or [_said(one.name)]
+    return told
+
+
+def _said(name: str) -> str:
+    kind, degrees = name.split("_")[:2]
+    thing_seen = "bar" if kind == "bar" else "cross"
+    return f"A white {thing_seen} at {float(degrees.removesuffix('deg')):g} degrees."
+
+
 def write_targets(root: Path, found: Targets) -> None:
     """Pictures of sets A and B, and what the cues of every set stand for."""
     for letter, folder in zip("AB", layout.imagery_pictures(root), strict=False):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from neuroattn.core.errors import ConfigError, DataError, LeakError, MissingDataError, SecurityError
 from neuroattn.data.dataset import Dataset, leaves, open_dataset
@@ -147,6 +149,72 @@ def test_meg_in_the_same_form_with_pictures_by_concept(copied: Path) -> None:
     assert np.array_equal(everything(meg), everything(opened(copied)))
 
 
+def as_archives(root: Path, **more: Any) -> None:
+    """The same epochs as the blur prior's authors publish theirs; ``more`` by side."""
+    for old in sorted(root.glob("sub-*/preprocessed_eeg_*.npy")):
+        side = old.stem.removeprefix("preprocessed_eeg_")
+        values = table(root, old.parent.name, side)["preprocessed_eeg_data"].astype(np.float16)
+        folder = root / "Image_set" / f"{side}_images"
+        paths = [path.relative_to(root / "Image_set") for path in sorted(folder.glob("*/*"))]
+        content = {"eeg": values, "img": [str(path) for path in paths], **more.get(side, {})}
+        place = root / "Preprocessed_data" / old.parent.name
+        place.mkdir(parents=True, exist_ok=True)
+        name = "train.pt" if side == "training" else "test.pt"
+        torch.save(content, place / name, pickle_protocol=5)
+
+
+@pytest.fixture
+def archived(copied: Path) -> Path:
+    (copied / "Image_set").mkdir()
+    for side in ("training", "test"):
+        (copied / f"{side}_images").rename(copied / f"Image_set/{side}_images")
+    (copied / "image_metadata.npy").unlink()
+    return copied
+
+
+def test_meg_as_the_authors_of_the_blur_prior_publish_it(archived: Path, made: Path) -> None:
+    as_archives(archived)
+    meg = open_dataset(ThingsMegConfig(root=str(archived), subjects=SUBJECTS))
+    assert everything(meg) == pytest.approx(everything(opened(made, subjects=SUBJECTS)), rel=2e-3)
+    assert meg.targets["rois"].unique()[:2].tolist() == ["channel001", "channel002"]
+    assert (meg.times[0], meg.times[-1], len(meg.times)) == (0.0, 1.0, 8)  # type: ignore[attr-defined]
+    found = opened(made).images["file"].tolist()
+    assert [Path(name).parts[-3:] for name in meg.images["file"]] == [Path(n).parts for n in found]
+
+
+def test_eeg_of_the_same_authors_says_its_channels_and_times(archived: Path, made: Path) -> None:
+    told = {"ch_names": list("abcdef"), "times": np.arange(-0.2, 0.1, 0.01)[:28]}
+    names = sorted(path for path in (archived / "Image_set/test_images").glob("*/*"))
+    rows = np.array([[f"test_images/{p.parent.name}/{p.name}"] * 3 for p in names])
+    as_archives(archived, training=told, test=told | {"img": rows})
+    (archived / "Image_set/training_images").rename(archived / "Image_set/train_images")
+    eeg = opened(archived, folder="Preprocessed_data")
+    assert eeg.channels == list("abcdef")
+    assert eeg.times == pytest.approx(np.arange(0.0, 0.08, 0.01), abs=1e-9)
+    assert everything(eeg) == pytest.approx(everything(opened(made)), rel=2e-3)
+
+
+def test_pictures_are_in_the_order_of_the_responses_own_list(archived: Path) -> None:
+    as_archives(archived)
+    path = archived / "Preprocessed_data/sub-01/train.pt"
+    content = torch.load(path, weights_only=False)
+    torch.save(content | {"img": content["img"][::-1]}, path, pickle_protocol=5)
+    config = {"root": str(archived), "subjects": ["sub-01"]}
+    first = Path(open_dataset(ThingsMegConfig(**config)).images["file"][0])  # type: ignore[arg-type]
+    assert first.name == Path(content["img"][-1]).name
+    with pytest.raises(DataError, match="sub-02, training are others than"):
+        open_dataset(ThingsMegConfig(root=str(archived), subjects=SUBJECTS))
+
+
+@pytest.mark.parametrize(
+    "img", [["a.jpg"] * 5, np.array([["test_images/a/b.jpg", "test_images/a/c.jpg"]] * 5)]
+)
+def test_a_list_of_pictures_in_another_form(archived: Path, img: Any) -> None:
+    as_archives(archived, test={"img": img})
+    with pytest.raises(DataError, match="list of pictures has another form"):
+        open_dataset(ThingsMegConfig(root=str(archived)))
+
+
 def test_every_file_is_a_leaf(made: Path) -> None:
     from types import SimpleNamespace
 
@@ -238,15 +306,16 @@ class _Runs:
         return (open, (str(self.mark), "w"))
 
 
-@pytest.mark.parametrize("protocol", [3, 4])
+@pytest.mark.parametrize("protocol", [3, 4, 5])
 @pytest.mark.parametrize("large", [False, True])
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_arrays_stay_in_the_file(tmp_path: Path, protocol: int, large: bool, order: Any) -> None:
-    values = np.asarray(np.random.default_rng(0).random((300 if large else 3, 5, 100)), order=order)
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1)])
+def test_arrays_stay_in_the_file(tmp_path: Path, protocol: int, large: bool, axes: Any) -> None:
+    values = np.random.default_rng(0).random((300 if large else 3, 5, 100)).transpose(axes)
     content = {"a": values, "names": ["x", "y"], "n": 3}
     (tmp_path / "a.npy").write_bytes(pickle.dumps(content, protocol))
     np.save(tmp_path / "b.npy", np.array(content, dtype=object), allow_pickle=True)
-    for name in ("a.npy", "b.npy"):
+    torch.save(content, tmp_path / "c.pt", pickle_protocol=protocol)
+    for name in ("a.npy", "b.npy", "c.pt"):
         found = read_mapped_dictionary(tmp_path / name)
         assert np.array_equal(found["a"], values)
         assert found["names"] == ["x", "y"]
@@ -259,7 +328,24 @@ def test_code_is_refused_unexecuted(tmp_path: Path) -> None:
         path.write_bytes(pickle.dumps(content, 4))
         with pytest.raises(SecurityError, match="nothing of it was executed"):
             read_mapped_dictionary(path)
+        torch.save(content, path)
+        with pytest.raises(SecurityError, match="nothing of it was executed"):
+            read_mapped_dictionary(path)
     assert not mark.exists()
+
+
+def test_an_archive_that_is_compressed_holds_two_or_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    for names, how in ((["a/data.pkl"], zipfile.ZIP_DEFLATED), ([], zipfile.ZIP_STORED),
+                       (["a/data.pkl", "b/data.pkl"], zipfile.ZIP_STORED)):  # fmt: skip
+        with zipfile.ZipFile(path, "w", how) as archive:
+            for name in names:
+                archive.writestr(name, pickle.dumps({}, 4))
+        with pytest.raises(DataError, match="no dictionary of arrays"):
+            read_mapped_dictionary(path)
+    path.write_bytes(b"PK")
+    with pytest.raises(DataError, match="no dictionary of arrays"):
+        read_mapped_dictionary(path)
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.999])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from neuroattn.cli.compose import compose
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.decoding.ablation import DROP, KEEP
@@ -23,6 +25,7 @@ from neuroattn.reports.sections import warnings
 from neuroattn.reports.sections.decoding import imagery
 from neuroattn.reports.sources import Sources
 from neuroattn.stats.retrieval import DIRECTIONS
+from tests import chain
 from tests.chain import build, config
 
 
@@ -124,6 +127,41 @@ def test_test_images_can_stand_in_the_gallery(tiny_data: Path, all_root: Path) -
     with artefact.hdf5("imagery.h5") as file:
         assert file["similarity"].shape[1] > file["similarity"].shape[0]
         assert (file["gallery"][:] < 0).sum() == 12
+
+
+def test_trials_are_held_against_texts(
+    tiny_data: Path, all_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = [
+        "A face on a beach.",
+        "A truck in a city.",
+        "A fish by a mountain.",
+        "A word in a field.",
+    ]
+    names = sorted(path.name for path in (tiny_data / "images").iterdir())
+    file = tmp_path / "told.json"
+    file.write_text(json.dumps({name: [told[n % 4]] for n, name in enumerate(names)}))
+    words = chain.words(
+        "imagery", tiny_data, all_root, "backbone=space", "backbone.layers=[pooled]",
+        "backbone.image_size=160", "decoder.target.layers=[pooled]",
+        f"imagery.gallery='backbone=space_captions backbone.captions={file}'",
+    )[1:]  # fmt: skip
+    made = compose(words)
+    made.stage = "imagery"
+    with caplog.at_level(logging.WARNING, logger="neuroattn"):
+        artefact = run_stage("imagery", made)
+    assert f"only 4 of the {len(names)} embeddings" in caplog.text
+    texts = FeatureStore(find(artefact.inputs["imagery/features"]["label"], all_root))
+    assert texts.artefact.label.startswith("space_captions")
+    with artefact.hdf5("imagery.h5") as kept:
+        similarity, ids = kept["similarity"][:], kept["image"][:]
+    assert similarity.shape == (len(names), len(names))
+    raw = texts.read("pooled", ids)[:, 0].astype(np.float64)
+    alike = np.abs(raw @ raw.T - 1) < 1e-3
+    assert alike.sum() == len(names) ** 2 / 4, "four texts for all pictures"
+    np.testing.assert_allclose(np.corrcoef(similarity.T)[alike], 1, atol=1e-3)
+    with pytest.raises(ConfigError, match="test images stand in the gallery"):
+        compose([*words, "imagery.candidates=imagined_and_test"])
 
 
 def test_what_is_missing_is_said(tiny_data: Path, all_root: Path) -> None:

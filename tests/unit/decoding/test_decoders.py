@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from neuroattn.core.errors import ArtefactError, ConfigError, LeakError, MissingDataError
+from neuroattn.decoding.blur_prior import FixedPrior, ReliabilityPrior
 from neuroattn.decoding.decoder_schemas import (
     DecoderConfig,
     InputConfig,
@@ -30,12 +31,13 @@ from neuroattn.decoding.network_schemas import (
     SequenceGptConfig,
 )
 from neuroattn.decoding.parcel_transformer import ParcelTransformerDecoder
+from neuroattn.decoding.prior_schemas import ReliabilityPriorConfig, UniformPriorConfig
 from neuroattn.decoding.registry import DECODERS, atlas_leaves, foundation_leaves
-from neuroattn.decoding.ridge import RidgeDecoder
+from neuroattn.decoding.ridge import RidgeDecoder, targets_of
 from neuroattn.decoding.ridge_mlp import RidgeMlpDecoder
 from neuroattn.decoding.sequence_gpt import SequenceGptDecoder, gpt, load_foundation
 from neuroattn.training.registry import TrainingConfig
-from tests.unit.decoding.side import planted, top1
+from tests.unit.decoding.side import DIM, Store, planted, space_of, top1
 
 CHANCE = 1 / 30
 
@@ -104,6 +106,73 @@ def test_a_closed_form_decoder_equals_its_folded_self(tmp_path: Path) -> None:
     split = model.split(0)
     direct = side.inputs[0] @ split.weight.T + split.bias
     np.testing.assert_allclose(direct, model.embed(0, side.inputs[0]), rtol=1e-4, atol=1e-5)
+
+
+class Blurred(Store):
+    """A second level, which has half of every other number."""
+
+    blur = {"kind": "uniform"}  # noqa: RUF012
+    levels = {0.0: "", 8.0: "uniform"}  # noqa: RUF012
+
+    def read(self, layer: str, images: Any = None, strength: float = 0.0) -> Any:
+        return super().read(layer, images) * np.where(np.arange(DIM) % 2, 1 - strength / 16, 1.0)
+
+
+def blurred(work: Path, make_prior: Any, **keys: Any) -> Any:
+    """A planted side whose store has two levels, and what ridge makes of it with a prior."""
+    side = planted(work, **keys)
+    space = space_of(Blurred(120))
+    train = replace(side.train, space=space, make_prior=make_prior, blurs=True)
+    return side, space, train, RidgeDecoder(RidgeDecoderConfig(n_alphas=5)).fit(train)
+
+
+def test_a_closed_form_predicts_pictures_at_the_blur_of_a_prior(tmp_path: Path) -> None:
+    def make(bank: Any) -> FixedPrior:
+        return FixedPrior(UniformPriorConfig(strength=8.0), bank)
+
+    side, space, train, model = blurred(tmp_path, make, subjects=2)
+    at_8 = space.read(side.test, strength=8.0)
+    np.testing.assert_array_equal(model.gallery(side.test), at_8)
+    for subject in range(2):
+        rows = train.subjects[subject]
+        stored = replace(train, space=FixedSpace(space), subjects=[rows], blurs=False)
+        alone = RidgeDecoder(RidgeDecoderConfig(n_alphas=5)).fit(stored)  # type: ignore[arg-type]
+        wanted = alone.embed(0, side.inputs[subject])
+        np.testing.assert_allclose(
+            model.embed(subject, side.inputs[subject]), wanted, rtol=1e-4, atol=1e-5
+        )
+
+
+class FixedSpace:
+    """A space whose every picture is at strength 8."""
+
+    def __init__(self, space: Any) -> None:
+        self.space, self.dim, self.stores = space, space.dim, space.stores
+
+    def read(self, images: Any) -> Any:
+        return self.space.read(images, strength=8.0)
+
+
+def test_a_closed_form_takes_blur_by_how_repeats_agree(tmp_path: Path) -> None:
+    """Two people, one with reliable repeats: bounds are each one's own, and rows find theirs."""
+    made: list[ReliabilityPrior] = []
+
+    def make(bank: Any) -> ReliabilityPrior:
+        made.append(ReliabilityPrior(ReliabilityPriorConfig(strengths=[0, 4, 8], alpha=0.4), bank))
+        return made[0]
+
+    _, space, train, model = blurred(tmp_path, make, subjects=2, repeats=3, noise=2.0)
+    (prior,) = made
+    assert model.prior is prior
+    assert set(prior.blur.tolist()) == {0.0, 4.0, 8.0}
+    assert prior.subjects.tolist() == [0] * 90 + [1] * 90
+    images, first = train.subjects[1].images, len(train.subjects[0].images)
+    at = prior.blur[prior.row[first:]].numpy()
+    wanted, place = targets_of(images, space, prior, first)
+    for strength in (0.0, 8.0):
+        rows = np.flatnonzero(at == strength)
+        assert len(rows)
+        np.testing.assert_array_equal(wanted[place[rows]], space.read(images[rows], strength))
 
 
 def test_behind_its_first_layer_a_network_is_the_same(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from neuroattn.core.errors import DataError
 from neuroattn.decoding.decoder_schemas import EvaluationConfig
 from neuroattn.decoding.evaluate import Side, evaluate
 from neuroattn.decoding.prior_kept import (
+    blur_told,
     blurring,
     both_ways,
     extremes,
@@ -22,7 +23,12 @@ from neuroattn.decoding.prior_kept import (
     pair_table,
     pictures_of,
 )
-from neuroattn.decoding.prior_schemas import FusionPriorConfig, NoPriorConfig, UbpPriorConfig
+from neuroattn.decoding.prior_schemas import (
+    FoveaPriorConfig,
+    FusionPriorConfig,
+    NoPriorConfig,
+    UbpPriorConfig,
+)
 from neuroattn.features.blur_schemas import BlurConfig
 from neuroattn.reports.blocks import Picture, Table
 from neuroattn.reports.registry import DECODER, ReportConfig
@@ -72,6 +78,16 @@ def test_only_a_prior_that_blurs_is_kept() -> None:
         model = SimpleNamespace(network=SimpleNamespace(prior=made(config, bank())))
         assert (blurring(model) is not None) is kept
     assert blurring(object()) is None
+
+
+def test_the_methods_text_tells_of_a_blur_and_of_no_other() -> None:
+    def told(config: Any) -> str:
+        return blur_told(SimpleNamespace(network=SimpleNamespace(prior=made(config, bank()))))
+
+    assert "fovea blur; levels 7.1, 8, 8.9), more where a pair" in told(UbpPriorConfig())
+    assert "all at strength 7.5;" in told(FoveaPriorConfig(strength=7.5))
+    assert "mixture" in told(FusionPriorConfig())
+    assert told(NoPriorConfig()) == blur_told(object()) == ""
 
 
 def test_the_table_has_a_row_for_each_pair() -> None:

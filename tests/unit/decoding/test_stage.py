@@ -34,7 +34,12 @@ from neuroattn.decoding.decoder_schemas import (
     training,
 )
 from neuroattn.decoding.network_schemas import RidgeMlpConfig
-from neuroattn.decoding.prior_schemas import NoPriorConfig, UbpPriorConfig
+from neuroattn.decoding.prior_schemas import (
+    FusionPriorConfig,
+    NoPriorConfig,
+    UbpPriorConfig,
+    UniformPriorConfig,
+)
 from neuroattn.decoding.registry import check_prior
 from neuroattn.training.tracking import Silent
 from tests.unit.encoding.conftest import Store, responses_of, trials_of, write_prepared
@@ -236,7 +241,10 @@ def test_a_fold_that_is_not_there_is_refused(context_for: Contexts) -> None:
         stage.run(context_for("a", ridge(fold=1)))
 
 
-def test_a_closed_form_takes_no_prior() -> None:
-    with pytest.raises(ConfigError, match="closed form"):
-        check_prior(SimpleNamespace(prior=UbpPriorConfig(), decoder=ridge()))
-    check_prior(SimpleNamespace(prior=UbpPriorConfig(), decoder=mlp()))
+def test_a_closed_form_takes_no_prior_that_learns() -> None:
+    for learns in (UbpPriorConfig(), FusionPriorConfig()):
+        with pytest.raises(ConfigError, match="closed form") as caught:
+            check_prior(SimpleNamespace(prior=learns, decoder=ridge()))
+        assert "uniform, lowres, fovea, reliability" in str(caught.value)
+        check_prior(SimpleNamespace(prior=learns, decoder=mlp()))
+    check_prior(SimpleNamespace(prior=UniformPriorConfig(), decoder=ridge()))

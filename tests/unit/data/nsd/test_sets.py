@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from neuroattn.core.errors import DataError
+from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.data.nsd import layout
 from neuroattn.data.nsd.reader import NsdDataset
 from neuroattn.data.nsd.stimuli import as_sent
@@ -27,9 +28,9 @@ def _write(root: Path, kind: str, ids: np.ndarray) -> None:
         write_betas(path, "mgh", "fsaverage", ids, side)
 
 
-def _open(root: Path, kind: NsdTrials) -> NsdDataset:
+def _open(root: Path, kind: NsdTrials, **more: Any) -> NsdDataset:
     config = NsdConfig(
-        root=str(root), space=NsdSpace.fsaverage, trial_set=kind, rois=["prf-visualrois"]
+        root=str(root), space=NsdSpace.fsaverage, trial_set=kind, rois=["prf-visualrois"], **more
     )
     return NsdDataset(config)
 
@@ -158,6 +159,23 @@ def test_imagery(
     ]  # fmt: skip
     _, place = dataset.response_origin(TRIALS)
     assert place == f"trial {rows[runs[1]][0]} of session 1"
+
+
+def test_one_set_of_imagery_is_kept_alone(imagery: tuple[Path, dict[str, np.ndarray]]) -> None:
+    root, rows = imagery
+    both = _open(root, NsdTrials.imagery)
+    for letter, ids in (("A", {0, 1, 2}), ("B", {3, 4, 5})):
+        dataset = _open(root, NsdTrials.imagery, imagery_sets=[letter])
+        told = np.concatenate([rows[f"img{letter}_1"], rows[f"img{letter}_2"]])
+        values = np.concatenate([values for _, values in dataset.response_blocks()])
+        np.testing.assert_array_equal(values, _expected(told))
+        assert set(dataset.trials["image"]) == ids == set(dataset.images["image"])
+        names = dict(zip(both.images["image"], both.images["file"], strict=True))
+        assert [names[image] for image in dataset.images["image"]] == list(dataset.images["file"])
+        assert f"set {letter} alone" in dataset.description.description
+    for sets in ([], ["C"], ["A", "A"]):
+        with pytest.raises(ConfigError):
+            _open(root, NsdTrials.imagery, imagery_sets=sets)
 
 
 def test_the_lists_of_pairs_tell_what_a_cue_stands_for(

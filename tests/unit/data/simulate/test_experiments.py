@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import h5py
@@ -183,6 +184,19 @@ def test_one_table_and_two_kinds_of_pictures_for_imagery(mini):
         assert 0.2 < same < 0.8 if run.startswith("vis") else same == 1
         for name in table["FRAMEFILE"]:
             assert (layout.imagery_pictures(mini)[2] / Path(name).name).is_file()
+
+
+def test_what_is_imagined_is_told_by_the_name_of_its_picture(mini):
+    told = json.loads((mini / "truth/imagery_captions.json").read_text())
+    folders = layout.imagery_pictures(mini)[:2]
+    assert set(told) == {path.name for folder in folders for path in folder.iterdir()}
+    assert told["bar_045.0deg_450L_43W.png"] == ["A white bar at 45 degrees."]
+    scene = composer(0, MINI.side)(imagery._OUTSIDE, True)
+    assert told["shared0000_nsd00000.png"] == list(scene.captions)
+    (signal,) = truth(mini, "imagery/noiseless")
+    events = read_tsv(mini / "truth/imagery.tsv")
+    bars = events["run"].str.startswith("imgA").to_numpy()
+    assert np.ptp(signal[bars], axis=0).max() < 1e-6, "all that is imagined of set A is the same"
 
 
 @pytest.mark.parametrize("trial_set", BESIDE)

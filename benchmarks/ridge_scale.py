@@ -5,8 +5,10 @@ For n images of D features, stored as fp16, `Design.gram` takes
     seconds = a n^2 D + b n D passes,    passes = (tiles + 1) / 2,
 
 the first for multiply-adds (half of n^2, whole tiles on the diagonal), the second for reading and
-standardising tiles. a and b are fitted to three sizes by least squares. Memory is a few (n, n)
-matrices and ``tile_mib``, whatever D is. Eigendecompositions cost c n^3 each, folds + 1 of them.
+standardising tiles. a and b are fitted by least squares to three sizes, each in small tiles and in
+one: at one size of tiles the passes grow as n does, and the two terms could not be told apart.
+Memory is a few (n, n) matrices and ``tile_mib``, whatever D is. Eigendecompositions cost c n^3
+each, folds + 1 of them.
 
 Floor: n^2 D multiply-adds (half of the symmetric product is left out, so n^2 D operations) at the
 speed of a float32 matrix product on the same machine.
@@ -30,6 +32,7 @@ NSD = (9000, 738_048)  # training images of a subject; 961 tokens of 768 channel
 SIZES = {True: (20, 40, 60), False: (300, 600, 1200)}
 WIDTH = {True: (4, 32), False: (64, 768)}
 TILE_MIB = 64  # small, so that small sizes have several tiles
+WHOLE_MIB = 1024  # all of them in one
 NSD_TILE_MIB = 4096
 FOLDS = 5
 
@@ -62,11 +65,11 @@ def written(images: int, tokens: int, dim: int) -> OnDisk:
     return OnDisk(path, (images, tokens, dim))
 
 
-def design_of(store: OnDisk) -> Design:
+def design_of(store: OnDisk, tile_mib: int = TILE_MIB) -> Design:
     """A design in float32 blocks with float64 sums between them."""
     width = store.values[0].size
     scaler = Scaler(np.zeros(width), np.ones(width))
-    reader = Reader(store, TILE_MIB)
+    reader = Reader(store, tile_mib)
     return Design(reader, {"all": scaler}, torch.float32, torch.device("cpu"))
 
 
@@ -81,21 +84,24 @@ def run(tiny: bool) -> Table:
     """Measure three sizes, fit the law, say what NSD would take."""
     tokens, dim = WIDTH[tiny]
     store, width = written(max(SIZES[tiny]), tokens, dim), tokens * dim
-    design = design_of(store)
-    jobs = {n: (lambda n=n: design.gram(np.arange(n))) for n in SIZES[tiny]}
-    seconds = take_turns({str(n): job for n, job in jobs.items()}, 1, warmups=0)
-    times = np.array([seconds[str(n)] for n in SIZES[tiny]])
-    terms = np.array([_terms(n, width) for n in SIZES[tiny]])
+    cases = [(n, tile) for n in SIZES[tiny] for tile in (TILE_MIB, WHOLE_MIB)]
+    designs = {tile: design_of(store, tile) for tile in (TILE_MIB, WHOLE_MIB)}
+    jobs = {str(c): (lambda c=c: designs[c[1]].gram(np.arange(c[0]))) for c in cases}
+    seconds = take_turns(jobs, 1 if tiny else 3, warmups=0 if tiny else 1)
+    times = np.array([seconds[str(case)] for case in cases])
+    terms = np.array([_terms(n, width, tile) for n, tile in cases])
     law = _fitted(terms, times)
     eigen = _eigen(SIZES[tiny])
     speed = _speed()
     rows = [
         (
-            f"Gram, {n} x {width:,}", milliseconds(t), milliseconds(float(term @ law)),
-            "" if tiny else f"{peak_mib('benchmarks.ridge_scale:memory_of', n):.0f} MiB",
+            f"Gram, {n} x {width:,}, tiles of {tile} MiB", milliseconds(t),
+            milliseconds(float(term @ law)),
+            f"{peak_mib('benchmarks.ridge_scale:memory_of', n):.0f} MiB"
+            if tile == TILE_MIB and not tiny else "",
             f"{8 * n * n / 2**20:.0f} MiB",
         )
-        for n, t, term in zip(SIZES[tiny], times, terms, strict=True)
+        for (n, tile), t, term in zip(cases, times, terms, strict=True)
     ]  # fmt: skip
     large = float(_terms(*NSD, NSD_TILE_MIB) @ law)
     floor = NSD[0] ** 2 * NSD[1] / speed
@@ -115,8 +121,8 @@ def run(tiny: bool) -> Table:
                 f" floor at NSD's size {ratio(floor, large)}."
             ),
             (
-                f"fp16 features in a file, tile_mib={TILE_MIB} (NSD: {NSD_TILE_MIB}), float32"
-                " blocks, float64 sums; one run a size."
+                f"fp16 features in a file (tiles at NSD's size: {NSD_TILE_MIB} MiB), float32"
+                " blocks, float64 sums; medians of three runs."
             ),
             (
                 "Memory counts the result and copies of it while it is mirrored; what is left does"

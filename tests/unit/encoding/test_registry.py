@@ -46,7 +46,7 @@ def test_keys_out_of_range_are_refused(keys: dict[str, object]) -> None:
 def test_science_and_execution_are_declared() -> None:
     roles = {key.path: key.role for key in walk(RidgeConfig())}
     assert {name for name, role in roles.items() if role == "execution"} == {
-        "n_targets_batch", "tile_mib",
+        "also", "n_targets_batch", "tile_mib",
     }  # fmt: skip
     config = SimpleNamespace(encoder=RidgeConfig(precision=Arithmetic.float32, tile_mib=1))
     assert science_values(walk(config.encoder), ("name", "precision", "tile_mib")) == {

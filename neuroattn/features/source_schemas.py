@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from neuroattn.core.config import execution, science
+from neuroattn.core.config import at_least, execution, science
 from neuroattn.core.errors import ConfigError
 from neuroattn.features.backbone_schemas import BackboneConfig
+
+
+def _only(layer: str, doc: str) -> Any:
+    """Declare the layers of a source that has but one."""
+    return science([layer], doc, check=lambda names: names == [layer], must=f"be [{layer}]")
+
+
+def _space() -> Any:
+    """Declare which image-text space is read, on either of its sides."""
+    return execution(
+        "space",
+        "The embedded space, or a folder: one of ours, or a CLIP of transformers. Digests of its"
+        " files enter the fingerprint.",
+    )
 
 
 @dataclass(kw_only=True)
@@ -55,18 +70,8 @@ class CaptionsSourceConfig(SourceConfig):
     """Words of captions, hashed."""
 
     name: str = science("captions", "The choice's name in its registry.")
-    layers: list[str] = science(
-        ["captions"],
-        "The one layer there is.",
-        check=lambda names: names == ["captions"],
-        must="be [captions]",
-    )
-    dim: int = science(
-        2048,
-        "Coordinates that words are hashed to.",
-        check=lambda count: count >= 16,
-        must="be 16 or more",
-    )
+    layers: list[str] = _only("captions", "The one layer there is.")
+    dim: int = at_least(2048, "Coordinates that words are hashed to.", 16)
     words: int = science(
         2,
         "Longest group of neighbouring words that counts.",
@@ -85,17 +90,8 @@ class SpaceBackboneConfig(BackboneConfig):
     """The image side of an image-text space: one unit-length vector for a picture."""
 
     name: str = science("space", "The choice's name in its registry.")
-    model: str = execution(
-        "space",
-        "The embedded space, or a folder: one of ours, or a CLIP of transformers. Digests of its"
-        " files enter the fingerprint.",
-    )
-    layers: list[str] = science(
-        ["pooled"],
-        "The one layer there is: the embedding.",
-        check=lambda names: names == ["pooled"],
-        must="be [pooled]",
-    )
+    model: str = _space()
+    layers: list[str] = _only("pooled", "The one layer there is: the embedding.")
     image_size: int = science(
         160, "Side of the square picture that the space sees: 160 for the embedded one."
     )
@@ -107,17 +103,8 @@ class SpaceCaptionsConfig(SourceConfig):
     """The text side of an image-text space: captions of a picture, where pictures lie too."""
 
     name: str = science("space_captions", "The choice's name in its registry.")
-    model: str = execution(
-        "space",
-        "The embedded space, or a folder: one of ours, or a CLIP of transformers. Digests of its"
-        " files enter the fingerprint.",
-    )
-    layers: list[str] = science(
-        ["pooled"],
-        "The one layer there is, named as that of backbone=space.",
-        check=lambda names: names == ["pooled"],
-        must="be [pooled]",
-    )
+    model: str = _space()
+    layers: list[str] = _only("pooled", "The one layer there is, named as that of backbone=space.")
     captions: str | None = execution(
         None,
         "JSON file: picture's name, whole or its last part -> captions; they come before those of"

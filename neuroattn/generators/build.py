@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -22,7 +22,7 @@ from neuroattn.core.resources import shipped
 from neuroattn.generators.cards import CARD, Card, copy_model, identity, read_card, write_model
 from neuroattn.generators.loading import EMBEDDED
 from neuroattn.generators.making import Made, Maker, Workplace
-from neuroattn.generators.registry import MODELS, NEEDS, ModelConfig
+from neuroattn.generators.registry import JUDGES, MODELS, NEEDS, ModelConfig
 from neuroattn.training.loop import Runtime
 
 log = logging.getLogger("neuroattn.generators")
@@ -54,7 +54,8 @@ def build(name: str, root: Path, config: ModelConfig, device: str = "auto") -> P
     Raises
     ------
     StorageError : a model of another configuration is there, done or half done.
-    MissingDataError : a model that it needs is not there.
+    MissingDataError : a model that it needs is not there, or at the end one that judges it; what
+        was trained is kept.
     InterruptedRunError : a stop signal came; the same command resumes.
     """
     folder = root / name
@@ -71,7 +72,9 @@ def build(name: str, root: Path, config: ModelConfig, device: str = "auto") -> P
             place = Workplace(root, name, Runtime(device=device, progress=progress))
             maker: Maker = MODELS.load(name)
             made = maker.train(config, place)
-        card = write_model(folder, made.save, facts | _told(maker, made, place, spent()))
+        told = _told(maker, made, place, spent())
+        judges = {"judged_by": _identities(root, JUDGES.get(name, ()))}
+        card = write_model(folder, made.save, facts | told | judges)
         shutil.rmtree(place.work, ignore_errors=True)
     for score, value in card["scores"].items():
         log.info("%s %s %.4g", name, score, value)
@@ -91,8 +94,12 @@ def _facts(name: str, config: ModelConfig, root: Path) -> Card:
     return {
         "model": name,
         "config": {key.path: key.value for key in walk(config) if key.role == "science"},
-        "made_from": {other: identity(read_card(root / other)) for other in NEEDS.get(name, ())},
+        "made_from": _identities(root, NEEDS.get(name, ())),
     }
+
+
+def _identities(root: Path, names: Iterable[str]) -> Card:
+    return {name: identity(read_card(root / name)) for name in names}
 
 
 def _is_there(folder: Path, facts: Card) -> bool:

@@ -160,7 +160,7 @@ class LatentSource:
 
 
 def train(config: GeneratorConfig, place: Workplace) -> Made:
-    """Train the generator, or resume; it needs the space, both autoencoders and the referee."""
+    """Train the generator, or resume; made from the space and both autoencoders."""
     space, vae = place.needed("space"), place.needed("autoencoder")
     sets = {s: scene_set(place.cache, "small", s, config.scenes, config.seed) for s in Side}
     chunk, sources = config.scenes.chunk, {}

@@ -199,8 +199,10 @@ MODELS = Registry(
 NEEDS: dict[str, tuple[str, ...]] = {
     "captioner": ("space",),
     "tiny_autoencoder": ("autoencoder",),
-    "generator": ("space", "autoencoder", "tiny_autoencoder", "referee"),
+    "generator": ("space", "autoencoder", "tiny_autoencoder"),
 }
+#: And is scored by these, which may come later: they decide nothing of it but its scores.
+JUDGES: dict[str, tuple[str, ...]] = {"generator": ("referee",)}
 
 
 @dataclass(kw_only=True)

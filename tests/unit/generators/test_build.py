@@ -12,7 +12,7 @@ from neuroattn.generators import build as building
 from neuroattn.generators.__main__ import main
 from neuroattn.generators.build import build, model_config, publish
 from neuroattn.generators.cards import identity, read_card
-from neuroattn.generators.registry import MODELS, NEEDS
+from neuroattn.generators.registry import JUDGES, MODELS, NEEDS
 from tests.unit.generators.tiny_models import TRAINING, tiny_config
 
 
@@ -51,6 +51,17 @@ def test_a_stopped_training_resumes_to_the_same_bits(
     assert not (root / ".work" / name).exists()
 
 
+def test_the_judge_may_come_after_the_training(models: Path, tmp_path: Path) -> None:
+    root, config = _linked(models, tmp_path / "root", "generator"), tiny_config("generator")
+    (root / "referee").unlink()
+    with pytest.raises(MissingDataError, match="no embedded model") as caught:
+        build("generator", root, config, "cpu")
+    assert "build referee" in str(caught.value)
+    (root / "referee").symlink_to(models / "referee")
+    build("generator", root, config, "cpu")
+    assert identity(read_card(root / "generator")) == identity(read_card(models / "generator"))
+
+
 def test_a_half_built_model_of_another_configuration_is_refused(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +94,7 @@ def test_every_card_says_what_a_reader_must_know(models: Path, name: str) -> Non
     for key in ("about", "limits", "data", "steps", "cpu_seconds", "device", "versions", "licence"):
         assert card[key], key
     assert set(card["made_from"]) == set(NEEDS.get(name, ()))
+    assert set(card["judged_by"]) == set(JUDGES.get(name, ()))
     assert card["scores"]
     assert card["config"]["seed"] == 0
     assert any(key.startswith("unseen") for key in card["scores"])

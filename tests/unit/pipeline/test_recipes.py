@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from neuroattn.core.errors import ConfigError
-from neuroattn.generators.registry import MODELS, NEEDS
+from neuroattn.generators.registry import JUDGES, MODELS, NEEDS
 from neuroattn.pipeline.recipes import Step, load_recipe, recipes
 from neuroattn.pipeline.stages import catalogue
 
@@ -25,6 +25,7 @@ def test_all_embedded_models_are_rebuilt_each_after_what_it_needs() -> None:
     assert sorted(order) == sorted(MODELS)
     for name in order:
         assert set(NEEDS.get(name, ())) <= set(order[: order.index(name)])
+        assert set(JUDGES.get(name, ())) <= set(order[: order.index(name)])
 
 
 def test_one_of_ones_own(tmp_path: Path) -> None:

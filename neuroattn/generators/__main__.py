@@ -1,4 +1,4 @@
-"""``python -m neuroattn.generators build|publish NAME``: make an embedded model, ship it."""
+"""``python -m neuroattn.generators build|score|publish NAME``: make a model, judge it, ship it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ def main(words: Sequence[str] | None = None) -> int:
 
     try:
         for name in arguments.names:
+            if arguments.action == "publish":
+                build.publish(name, arguments.root)
+                continue
+            config = build.model_config(name, arguments.config)
             if arguments.action == "build":
-                config = build.model_config(name, arguments.config)
                 log.info("%s", build.build(name, arguments.root, config, arguments.device))
             else:
-                build.publish(name, arguments.root)
+                build.score(name, arguments.root, config, arguments.device)
     except NeuroattnError as error:
         log.error("error: %s", error)  # noqa: TRY400
         return error.exit_code
@@ -35,7 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m neuroattn.generators", description=__doc__)
-    parser.add_argument("action", choices=["build", "publish"])
+    parser.add_argument("action", choices=["build", "score", "publish"])
     parser.add_argument("names", nargs="+", choices=list(MODELS), metavar="NAME")
     parser.add_argument("--root", type=Path, default=Path("outputs/models"))
     parser.add_argument("--config", type=Path, help="another file than workflows/models/NAME.yaml")

@@ -19,10 +19,19 @@ from neuroattn.core.config import restore, walk
 from neuroattn.core.errors import ConfigError, StorageError
 from neuroattn.core.progress import Progress
 from neuroattn.core.resources import shipped
-from neuroattn.generators.cards import CARD, Card, copy_model, identity, read_card, write_model
+from neuroattn.generators.cards import (
+    CARD,
+    Card,
+    copy_model,
+    identity,
+    read_card,
+    write_card,
+    write_model,
+)
 from neuroattn.generators.loading import EMBEDDED
 from neuroattn.generators.making import Made, Maker, Workplace
 from neuroattn.generators.registry import JUDGES, MODELS, NEEDS, ModelConfig
+from neuroattn.generators.scenes import LAYOUTS
 from neuroattn.training.loop import Runtime
 
 log = logging.getLogger("neuroattn.generators")
@@ -73,12 +82,48 @@ def build(name: str, root: Path, config: ModelConfig, device: str = "auto") -> P
             maker: Maker = MODELS.load(name)
             made = maker.train(config, place)
         told = _told(maker, made, place, spent())
-        judges = {"judged_by": _identities(root, JUDGES.get(name, ()))}
-        card = write_model(folder, made.save, facts | told | judges)
+        card = write_model(folder, made.save, facts | told | _judges(name, root))
         shutil.rmtree(place.work, ignore_errors=True)
-    for score, value in card["scores"].items():
-        log.info("%s %s %.4g", name, score, value)
+    _tell(card)
     return folder
+
+
+def score(name: str, root: Path, config: ModelConfig, device: str = "auto") -> Card:
+    """Judge a finished model again, by the judges that stand now; its files stay as they are.
+
+    Raises
+    ------
+    StorageError : a model of another configuration is there.
+    MissingDataError : the model, or one that judges it, is not there.
+    ConfigError : it can be scored at the end of its training alone.
+    """
+    folder = root / name
+    maker: Maker = MODELS.load(name)
+    if maker.score is None:
+        raise ConfigError(
+            f"{name} is scored at the end of its training alone",
+            expected=f"one of {', '.join(each for each in MODELS if MODELS.load(each).score)}",
+            found=name,
+            fix=f"remove {folder} and build it again",
+        )
+    with claim(root / ".work" / f"{name}-claim"):
+        card = read_card(folder)
+        _is_there(folder, _facts(name, config, root))
+        found = maker.score(config, Workplace(root, name, Runtime(device=device)))
+        scores = card["scores"] | {key: float(value) for key, value in found.items()}
+        card |= {"scores": scores, "limits": maker.limits} | _judges(name, root)
+        write_card(folder, card)
+    _tell(card)
+    return card
+
+
+def _judges(name: str, root: Path) -> Card:
+    return {"judged_by": _identities(root, JUDGES.get(name, ()))}
+
+
+def _tell(card: Card) -> None:
+    for key, value in card["scores"].items():
+        log.info("%s %s %.4g", card["model"], key, value)
 
 
 def publish(name: str, root: Path, target: Path = EMBEDDED) -> Card:
@@ -155,7 +200,7 @@ def _told(maker: Maker, made: Made, place: Workplace, seconds: float) -> Card:
 
 
 def _steps(config: ModelConfig) -> int:
-    samples = config.scenes.small + config.scenes.large
+    samples = sum(getattr(config.scenes, layout, 0) for layout in LAYOUTS)
     training: Any = config.training
     per_step = training.batch_size * training.accumulate
     return int(training.epochs) * -(-samples // int(per_step))

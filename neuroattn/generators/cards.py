@@ -50,8 +50,7 @@ def write_model(folder: Path, save: Callable[[Path], None], facts: Mapping[str, 
         with storage_errors(draft):
             save(draft)
         card = {**facts, "licence": LICENCE, "files": _files(draft)}
-        write_text(draft / READABLE, readable(card))
-        write_json(draft / CARD, card)
+        write_card(draft, card)
         publish(draft, folder, _identifying(card), _recorded)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -88,6 +87,12 @@ def read_card(folder: Path) -> Card:
                 fix=f"install neuroattn again, or remove {folder} and build the model",
             )
     return card
+
+
+def write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    """Write the card of a model whose files are there, and the same for a person."""
+    write_text(folder / READABLE, readable(card))
+    write_json(folder / CARD, card)
 
 
 def identity(card: Mapping[str, Any]) -> str:

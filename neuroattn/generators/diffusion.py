@@ -29,7 +29,7 @@ from neuroattn.generators.making import Made, Maker, Workplace, seeded, trained
 from neuroattn.generators.parameters import min_snr, target
 from neuroattn.generators.registry import GeneratorConfig
 from neuroattn.generators.sampling import LatentDiffusion, conditions
-from neuroattn.generators.scenes import SceneSet, Side, scene_set, to_unit
+from neuroattn.generators.scenes import SceneSet, Side, drawn_layout, scene_set, to_unit
 from neuroattn.generators.tiny import read as read_tiny
 from neuroattn.training.batches import Batch, EvaluationLoader
 from neuroattn.training.sampler import Indices
@@ -70,15 +70,21 @@ class Denoiser(nn.Module):
 
 
 def unet(config: GeneratorConfig, channels: int, side: int, dim: int) -> Any:
-    """An untrained denoising network."""
-    stages = len(config.widths)
+    """An untrained denoising network.
+
+    Attention to a condition of one token adds the same vector everywhere, so the condition also
+    scales and shifts every normalisation (Dhariwal and Nichol 2021, section 3.1). Attention
+    stands at the last stage alone: at the first it costs a third of a step.
+    """
+    plain = len(config.widths) - 1
     return diffusers().UNet2DConditionModel(
         sample_size=side, in_channels=channels, out_channels=channels,
-        down_block_types=("CrossAttnDownBlock2D",) * stages,
-        up_block_types=("CrossAttnUpBlock2D",) * stages,
+        down_block_types=("DownBlock2D",) * plain + ("CrossAttnDownBlock2D",),
+        up_block_types=("CrossAttnUpBlock2D",) + ("UpBlock2D",) * plain,
         block_out_channels=tuple(config.widths), layers_per_block=config.blocks,
         cross_attention_dim=dim, attention_head_dim=config.heads,
-        norm_num_groups=config.norm_groups,
+        addition_embed_type="text", addition_embed_type_num_heads=config.heads,
+        resnet_time_scale_shift="scale_shift", norm_num_groups=config.norm_groups,
     )  # fmt: skip
 
 
@@ -162,7 +168,7 @@ class LatentSource:
 def train(config: GeneratorConfig, place: Workplace) -> Made:
     """Train the generator, or resume; made from the space and both autoencoders."""
     space, vae = place.needed("space"), place.needed("autoencoder")
-    sets = {s: scene_set(place.cache, "small", s, config.scenes, config.seed) for s in Side}
+    sets = _sets(config, place)
     chunk, sources = config.scenes.chunk, {}
     for side, one in sets.items():
         latents = scene_latents(one, vae, place.identity_of("autoencoder"), chunk)
@@ -181,7 +187,7 @@ def train(config: GeneratorConfig, place: Workplace) -> Made:
     outcome = trained(model, DiffusionTask(config, scheduler), data, config, place)
     mean: Any = model.mean
     made = LatentDiffusion(unet=mean, vae=vae, scheduler=scheduler)
-    scores = _scores(made, config, place, space, sets)
+    scores = _scores(made, config, place, sets)
 
     def save(folder: Path) -> None:
         _save(mean, scheduler, place, folder)
@@ -189,6 +195,11 @@ def train(config: GeneratorConfig, place: Workplace) -> Made:
     best = {"held.loss": float(outcome.best.value or np.nan)}
     told = f"{len(data.train)} simulated scenes of 64 pixels of seen sources, as latents."
     return Made(save, best | scores, outcome.steps, told)
+
+
+def _sets(config: GeneratorConfig, place: Workplace) -> dict[Side, SceneSet]:
+    layout = drawn_layout(config.scenes.near)
+    return {s: scene_set(place.cache, layout, s, config.scenes, config.seed) for s in Side}
 
 
 def _denoiser(config: GeneratorConfig, channels: int, side: int, dim: int) -> Denoiser:
@@ -202,11 +213,10 @@ def _scores(
     made: LatentDiffusion,
     config: GeneratorConfig,
     place: Workplace,
-    space: Any,
     sets: Mapping[Side, SceneSet],
 ) -> dict[str, float]:
     """What the referee says of pictures generated from held-out captions, and of real ones."""
-    referee = place.needed("referee")
+    referee, space = place.needed("referee"), place.needed("space")
     found: dict[str, float] = {}
     for side in (Side.held, Side.unseen):
         one = sets[side]
@@ -289,4 +299,7 @@ MAKER = Maker(
     limits="Simulated scenes alone; the embedding says little of where a thing stands.",
     train=train,
     read=read,
+    score=lambda config, place: _scores(
+        place.needed("generator"), config, place, _sets(config, place)
+    ),
 )

@@ -82,12 +82,19 @@ class Made:
 
 @dataclass(frozen=True)
 class Maker:
-    """One embedded model: how it is trained, how it is read, and what to say of it."""
+    """One embedded model: how it is trained, how it is read, and what to say of it.
+
+    Parameters
+    ----------
+    score : held-out figures of the finished model, by its configuration; None where they can be
+        had at the end of its training alone.
+    """
 
     about: str
     limits: str
     train: Callable[[Any, Workplace], Made]
     read: Callable[[Path, torch.device], Any]
+    score: Callable[[Any, Workplace], Mapping[str, float]] | None = None
 
 
 def seeded(config: ModelConfig, make: Callable[[], nn.Module]) -> nn.Module:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -37,6 +37,8 @@ from neuroattn.training.selection import SelectionSet, TrainingData
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 _SHARPNESS = 4.0  # of the soft maximum: large is the maximum, small the mean
+#: Sizes at which it judges, as shares of `side`: it learned from both layouts at one size.
+LOOKS: Final = (1.0, 1.2)
 
 
 class Block(nn.Module):
@@ -153,16 +155,32 @@ def _together(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
+class Looks(nn.Module):
+    """A network's mean answer to pictures of any size over `LOOKS`.
+
+    Things are small in large pictures and large in small ones; each is seen best at another size.
+    """
+
+    def __init__(self, network: RefereeNetwork, side: int) -> None:
+        super().__init__()
+        self.network, self.side = network, side
+
+    def forward(self, pixels: Float[Tensor, "images 3 height width"]) -> dict[str, Tensor]:
+        """As `RefereeNetwork` gives it."""
+        outs = [self.network(fitted(pixels, round(look * self.side))) for look in LOOKS]
+        return {name: torch.stack([out[name] for out in outs]).mean(dim=0) for name in outs[0]}
+
+
 class Referee:
     """A trained referee for pictures of any size."""
 
     def __init__(self, network: RefereeNetwork, side: int) -> None:
-        self.network, self.side = network.eval().requires_grad_(False), side
+        self.looks = Looks(network, side).eval().requires_grad_(False)
 
     @torch.no_grad()
     def judge(self, pixels: Float[Tensor, "images 3 height width"]) -> dict[str, Tensor]:
         """Probability of each category and place, and the attributes, for pixels in [0, 1]."""
-        out = self.network(fitted(pixels, self.side))
+        out = self.looks(pixels)
         return {
             "presence": torch.sigmoid(out["presence"]),
             "attributes": out["attributes"],
@@ -170,16 +188,16 @@ class Referee:
         }
 
 
-def evaluated(network: nn.Module, config: RefereeConfig, place: Workplace) -> dict[str, float]:
+def evaluated(referee: Referee, config: RefereeConfig, place: Workplace) -> dict[str, float]:
     """Scores on held-out scenes by layout and by seen or unseen sources."""
     found: dict[str, float] = {}
     task = RefereeTask(config)
     for side in (Side.held, Side.unseen):
         for one in scene_sets(place.cache, side, config.scenes, config.seed):
-            source = SceneSource([one], config.side)
+            source = SceneSource([one], one.pixels.shape[1])
             loader = EvaluationLoader(source, config.training.batch_size, place.device)
             with torch.no_grad():
-                got = task.evaluate(network.eval(), loader)
+                got = task.evaluate(referee.looks, loader)
             prefix = f"{side.value}.{one.pixels.shape[1]}"
             found |= {f"{prefix}.{name}": value for name, value in got.items()}
     return found
@@ -203,7 +221,8 @@ def train(config: RefereeConfig, place: Workplace) -> Made:
         write_json(folder / CONFIG, {"model_type": "neuroattn_referee", **_shape(config)})
         save_file(half_weights(network), folder / WEIGHTS)
 
-    return Made(save, evaluated(network, config, place), outcome.steps, _told(seen))
+    made = Referee(network, config.side)
+    return Made(save, evaluated(made, config, place), outcome.steps, _told(seen))
 
 
 def _told(source: SceneSource) -> str:
@@ -234,4 +253,5 @@ MAKER = Maker(
     limits="Knows six categories, six places and the simulator's drawings alone.",
     train=train,
     read=read,
+    score=lambda config, place: evaluated(place.needed("referee"), config, place),
 )

@@ -156,10 +156,20 @@ class TinyAutoencoderConfig(ModelConfig):
 
 
 @dataclass(kw_only=True)
+class GeneratorScenesConfig(ScenesConfig):
+    """Which scenes a generator learns from."""
+
+    near: int = at_least(
+        24000, "Training scenes of 64 pixels with one large thing; 0: those of small instead.", 0
+    )
+
+
+@dataclass(kw_only=True)
 class GeneratorConfig(ModelConfig):
     """Latent diffusion conditioned on the image-text space."""
 
     name: str = science("generator", "The model's name; set by the choice itself.")
+    scenes: GeneratorScenesConfig = section(GeneratorScenesConfig, "What it learns from.")
     widths: list[int] = _widths("Channels of the network's stages.", [128, 192])
     blocks: int = at_least(2, "Residual blocks of each stage.")
     heads: int = at_least(4, "Heads of its attention.")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroattn.core.seeding import derive_seed
-from neuroattn.data.simulate.compose import ENCODER, GENERATOR, Layout, compose
+from neuroattn.data.simulate.compose import ENCODER, GENERATOR, NEAR, Layout, compose
 from neuroattn.data.simulate.scene import (
     ATTRIBUTES,
     CATEGORIES,
@@ -37,11 +37,11 @@ from neuroattn.generators.registry import ScenesConfig
 from neuroattn.training.batches import Batch
 from neuroattn.training.sampler import Indices
 
-LAYOUTS: Final[dict[str, Layout]] = {"small": GENERATOR, "large": ENCODER}
+LAYOUTS: Final[dict[str, Layout]] = {"small": GENERATOR, "large": ENCODER, "near": NEAR}
 #: What the referee tells of each thing: the attributes that show in its pixels.
 JUDGED: Final = ATTRIBUTES
 HELD_FIRST: Final = 1_000_000  # numbers of held-out scenes begin here
-_LAYOUT_IDS: Final = {"small": 0, "large": 10_000_000}
+_LAYOUT_IDS: Final = {"small": 0, "large": 10_000_000, "near": 20_000_000}
 _UNSEEN_IDS: Final = 100_000_000
 
 
@@ -109,8 +109,13 @@ def scene_sets(cache: Path, side: Side, config: ScenesConfig, seed: int) -> list
     return [
         scene_set(cache, layout, side, config, seed)
         for layout in LAYOUTS
-        if getattr(config, layout) > 0
+        if getattr(config, layout, 0) > 0
     ]
+
+
+def drawn_layout(near: int) -> str:
+    """The layout that a generator learns to draw, from how many near scenes it is given."""
+    return "near" if near > 0 else "small"
 
 
 def _arrays(scenes: Sequence[Scene]) -> dict[str, NDArray[Any]]:

@@ -32,8 +32,8 @@ from neuroattn.data.simulate.scene import CATEGORIES
 from neuroattn.features.backbones import choose_device, exact_kernels
 from neuroattn.generators.cards import CARD, identity, read_card
 from neuroattn.generators.loading import EMBEDDED, files_of, load
-from neuroattn.generators.registry import MODELS, ScenesConfig, ShowcaseConfig
-from neuroattn.generators.scenes import SceneSet, Side, scene_set, to_unit
+from neuroattn.generators.registry import MODELS, GeneratorScenesConfig, ShowcaseConfig
+from neuroattn.generators.scenes import SceneSet, Side, drawn_layout, scene_set, to_unit
 
 MODELS_TABLE, SCORES, SAMPLES, FOLDER = "models.tsv", "scores.tsv", "samples.tsv", "pictures"
 THERE, ABSENT = "there", "absent"
@@ -123,13 +123,13 @@ class Show:
 
     def _scenes(self, side: Side) -> SceneSet:
         told = self.cards.get("generator", {}).get("config", {})  # whose training scenes are meant
-        known = int(told.get("scenes.small", self.config.nearest))
-        scenes = ScenesConfig(
-            small=min(self.config.nearest, known), large=0, held=self.config.scenes,
-            stream=str(told.get("scenes.stream", ScenesConfig().stream)),
-        )  # fmt: skip
+        layout = drawn_layout(int(told.get("scenes.near", 0)))
+        known = int(told.get(f"scenes.{layout}", self.config.nearest))
+        stream = str(told.get("scenes.stream", GeneratorScenesConfig().stream))
+        scenes = GeneratorScenesConfig(held=self.config.scenes, stream=stream)
+        setattr(scenes, layout, min(self.config.nearest, known))
         cache = self.context.out.work / "scenes"
-        return scene_set(cache, "small", side, scenes, int(told.get("seed", 0)))
+        return scene_set(cache, layout, side, scenes, int(told.get("seed", 0)))
 
     def model(self, name: str) -> Any:
         """A model; None where it is not there."""

@@ -69,6 +69,8 @@ class Layout:
 ENCODER: Final = Layout()
 #: Small pictures with large things, for the generator.
 GENERATOR: Final = Layout(side=64, things=(1, 2), sizes=(0.4, 0.6))
+#: The same with one thing, and that large: what a generator of few weights can learn to draw.
+NEAR: Final = Layout(side=64, things=(1, 1), sizes=(0.5, 0.6))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ from neuroattn.core.errors import ConfigError, InterruptedRunError, MissingDataE
 from neuroattn.core.progress import Progress
 from neuroattn.generators import build as building
 from neuroattn.generators.__main__ import main
-from neuroattn.generators.build import build, model_config, publish
-from neuroattn.generators.cards import identity, read_card
+from neuroattn.generators.build import build, model_config, publish, score
+from neuroattn.generators.cards import identity, read_card, write_card
 from neuroattn.generators.registry import JUDGES, MODELS, NEEDS
 from tests.unit.generators.tiny_models import TRAINING, tiny_config
 
@@ -60,6 +61,36 @@ def test_the_judge_may_come_after_the_training(models: Path, tmp_path: Path) -> 
     (root / "referee").symlink_to(models / "referee")
     build("generator", root, config, "cpu")
     assert identity(read_card(root / "generator")) == identity(read_card(models / "generator"))
+
+
+def test_a_finished_model_is_judged_again_and_stays_as_it_is(models: Path, tmp_path: Path) -> None:
+    root = tmp_path / "models"
+    shutil.copytree(models, root)
+    card = read_card(root / "generator")
+    stale = {"judged_by": {"referee": "another"}, "scores": {**card["scores"], "held.generated.found": -1.0}}
+    write_card(root / "generator", card | stale)
+    again = score("generator", root, tiny_config("generator"), "cpu")
+    assert again == read_card(root / "generator")
+    assert again["files"] == card["files"]
+    assert again["judged_by"] == card["judged_by"]
+    assert set(again["scores"]) == set(card["scores"])
+    assert again["scores"]["held.generated.found"] >= 0
+    real = {name: value for name, value in card["scores"].items() if ".real." in name}
+    assert real
+    assert {name: again["scores"][name] for name in real} == real  # the same judge, the same scenes
+
+
+def test_the_referee_is_judged_again_to_the_same_scores(models: Path, tmp_path: Path) -> None:
+    root = tmp_path / "models"
+    shutil.copytree(models, root)
+    before = read_card(root / "referee")["scores"]
+    after = score("referee", root, tiny_config("referee"), "cpu")["scores"]
+    assert after == pytest.approx(before, abs=0.05)
+
+
+def test_what_only_its_training_can_score_says_so(models: Path) -> None:
+    with pytest.raises(ConfigError, match="at the end of its training"):
+        score("space", models, tiny_config("space"), "cpu")
 
 
 def test_a_half_built_model_of_another_configuration_is_refused(
@@ -122,9 +153,9 @@ def test_every_workflow_fits_its_schema(name: str) -> None:
     assert config.name == name
     for needed in NEEDS.get(name, ()):  # or nothing that they computed would be found again
         other = model_config(needed)
-        if needed != "referee" and other.scenes.small:
+        assert other.scenes.stream == config.scenes.stream
+        if other.scenes.small and config.scenes.small:
             assert other.scenes.small == config.scenes.small
-            assert other.scenes.stream == config.scenes.stream
 
 
 def test_a_key_that_does_not_exist_is_refused(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ import torch
 
 from neuroattn.data.simulate.scene import CATEGORIES
 from neuroattn.generators.loading import load
-from neuroattn.generators.referee import RefereeNetwork, RefereeTask, scores
+from neuroattn.generators.referee import LOOKS, RefereeNetwork, RefereeTask, scores
 from neuroattn.generators.registry import RefereeConfig
+from neuroattn.generators.scenes import fitted
 
 
 def _truth() -> dict[str, torch.Tensor]:
@@ -65,6 +66,17 @@ def test_it_judges_pictures_of_any_size(models) -> None:
         said = referee.judge(torch.rand(2, 3, side, side))
         assert said["presence"].shape == (2, len(CATEGORIES))
         assert torch.allclose(said["place"].sum(dim=1), torch.ones(2), atol=1e-5)
+
+
+def test_it_answers_with_the_mean_of_its_looks(models) -> None:
+    referee = load(models / "referee")
+    pixels, looks = torch.rand(2, 3, 64, 64), referee.looks
+    sizes = [round(look * looks.side) for look in LOOKS]
+    assert len(set(sizes)) == len(LOOKS) > 1
+    with torch.no_grad():
+        each = [looks.network(fitted(pixels, size))["attributes"] for size in sizes]
+    assert not torch.allclose(each[0], each[1])
+    assert torch.allclose(referee.judge(pixels)["attributes"], sum(each) / len(each), atol=1e-6)
 
 
 def test_learning_lowers_the_loss() -> None:

@@ -26,8 +26,8 @@ TINY: dict[str, dict[str, Any]] = {
     "autoencoder": {"scenes": SCENES, **AUTOENCODER},
     "tiny_autoencoder": {"scenes": SCENES, "width": 8},
     "generator": {
-        "scenes": SCENES, "widths": [8, 16], "blocks": 1, "heads": 2, "norm_groups": 4,
-        "steps": 2, "judged": 4, "ema": 0.5,
+        "scenes": {**SCENES, "small": 0, "near": 24}, "widths": [8, 16], "blocks": 1, "heads": 2,
+        "norm_groups": 4, "steps": 2, "judged": 4, "ema": 0.5,
     },
 }  # fmt: skip
 

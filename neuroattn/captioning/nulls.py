@@ -69,7 +69,9 @@ class Again:
 
 def refitted(side: Side, columns: Ids, again: Again) -> Nulls:
     """Fit the encoder of the real targets to shuffled responses of ``columns``."""
-    images, responses = training_rows(side.view, side.train, ResponsesMode.mean, columns)
+    images, responses = training_rows(
+        side.view, side.train, ResponsesMode.mean, columns, sessions=again.config.sessions
+    )
     shuffled = generator(again.seed, "nulls", "train", side.unit.name).permutation(len(responses))
     train = TrainingSet(
         features=again.features,

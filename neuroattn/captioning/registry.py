@@ -289,7 +289,7 @@ STAGES = (
     ),
     Stage(
         name="caption",
-        version=3,
+        version=4,
         about="say in words what each target prefers: its weight as a natural embedding, captioned",
         reads=("caption", "captioner", "seed"),
         parents=_parents,

@@ -98,7 +98,10 @@ def fitted_parts(context: StageContext, prepared: Prepared, fold: Fold) -> list[
     config = context.section("encoder", EncoderConfig)
     dataset = context.section("dataset", DatasetConfig)
     parts, units = [], units_of(prepared)
-    sides = {unit.name: images_of(fold, unit, config.images, context.seed) for unit in units}
+    sides = {
+        unit.name: images_of(fold, unit, config.images, context.seed, config.sessions)
+        for unit in units
+    }
     everyone = np.unique(np.concatenate([train for train, _ in sides.values()]))
     seed = derive_seed(context.seed, "encode", fold.name)
     for unit in units:

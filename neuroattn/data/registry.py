@@ -340,7 +340,7 @@ class ThingsEeg2Config(DatasetConfig):
 
 @dataclass(kw_only=True)
 class ThingsMegConfig(ThingsEeg2Config):
-    """Subjects of THINGS-MEG, made into the same form (a published script's pickles)."""
+    """Subjects of THINGS-MEG, made into the same form, as a published script pickles them."""
 
     name: str = science("things_meg", "The choice's name in its registry.")
 

@@ -10,15 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from neuroattn.captioning import nulls
 from neuroattn.captioning.gates import gate
-from neuroattn.captioning.nulls import untrained
+from neuroattn.captioning.nulls import Again, refitted, untrained
 from neuroattn.captioning.registry import GateConfig, Measure, Scored
 from neuroattn.captioning.stage import _check_one_space
 from neuroattn.captioning.targets import _held_out, ranked_on, with_evidence
 from neuroattn.core.errors import ConfigError
-from neuroattn.encoding.registry import AttentionConfig, RidgeConfig
-from neuroattn.encoding.sides import Side
+from neuroattn.data.prepared import Prepared
+from neuroattn.encoding.registry import AttentionConfig, LinearClsConfig, RidgeConfig
+from neuroattn.encoding.sides import Side, units_of
 from neuroattn.encoding.trained import held_out
+from tests.unit.encoding.conftest import TARGETS, trials_of, write_prepared
 
 NULLS = [0.1, 0.2, 0.3]
 
@@ -87,6 +90,31 @@ def test_nulls_of_a_trained_readout_are_tested_on_what_it_held_out() -> None:
     without = untrained(side, np.array([1]), model, features, seed=0)
     assert without.selection is None
     np.testing.assert_array_equal(without.r, known.r)
+
+
+def test_nulls_are_fitted_to_the_sessions_of_the_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = trials_of(np.array([2, 2, 2, 2])).assign(session=[1, 2] * 4)
+    shown = np.repeat(np.arange(8.0, dtype=np.float32)[:, None], TARGETS, axis=1)
+    prepared = Prepared(write_prepared(tmp_path, trials, shown))
+    (unit,) = units_of(prepared)
+    side = Side(unit, prepared, np.array([10, 11]), np.array([12, 13]), np.arange(TARGETS))
+    fitted: list[Any] = []
+
+    class Kept:
+        def fit(self, train: Any) -> Any:
+            fitted.append(train)
+            return SimpleNamespace(
+                predict=lambda features, images: np.zeros((len(images), 1)), columns=dict
+            )
+
+    monkeypatch.setattr(nulls, "ENCODERS", SimpleNamespace(load=lambda name: lambda config: Kept()))
+    features: Any = None
+    for sessions, expected in (([], {0.5, 2.5}), ([1], {0.0, 2.0}), ([2], {1.0, 3.0})):
+        again = Again(features, LinearClsConfig(sessions=sessions), 0, tmp_path, "cpu")
+        refitted(side, np.array([0]), again)
+        assert set(fitted[-1].responses[:, 0].tolist()) == expected
 
 
 def test_weights_of_several_backbones_are_refused() -> None:

@@ -67,7 +67,10 @@ def test_a_finished_model_is_judged_again_and_stays_as_it_is(models: Path, tmp_p
     root = tmp_path / "models"
     shutil.copytree(models, root)
     card = read_card(root / "generator")
-    stale = {"judged_by": {"referee": "another"}, "scores": {**card["scores"], "held.generated.found": -1.0}}
+    stale = {
+        "judged_by": {"referee": "another"},
+        "scores": {**card["scores"], "held.generated.found": -1.0},
+    }
     write_card(root / "generator", card | stale)
     again = score("generator", root, tiny_config("generator"), "cpu")
     assert again == read_card(root / "generator")

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.harness import PAGE, Table, markdown, put
+from neuroattn.core.process import settle
 
 TOOLS = ("harness",)
 NAMES = tuple(
@@ -31,6 +32,7 @@ def main(words: list[str] | None = None) -> None:
     unknown = [name for name in chosen.names if name not in NAMES]
     if unknown:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    settle()
     for name in chosen.names or NAMES:
         text = markdown(benchmark(name)(chosen.tiny), f"python -m benchmarks {name}")
         print(text)

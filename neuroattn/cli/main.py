@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from neuroattn.core.errors import EXIT_FAILED, EXIT_SIGINT, EXIT_SIGTERM, NeuroattnError
 from neuroattn.core.logs import DEBUG_VARIABLE, debugging
+from neuroattn.core.process import settle
 
 VERBS = {
     "run": "run a recipe: a list of stages with overrides",
@@ -41,9 +42,7 @@ The last line on stdout is the artefact's folder; everything else goes to stderr
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code that `docs/cli.md` documents."""
-    # Threads that spin while they wait make every small product ten times slower on a machine
-    # where other processes want the cores. It must stand before numpy or torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    settle()
     arguments = list(sys.argv[1:] if words is None else words)
     with _debug(requested="--debug" in arguments):
         return _answer([_opened(word) for word in arguments if word != "--debug"])

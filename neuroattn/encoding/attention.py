@@ -10,11 +10,12 @@ Place enters the keys alone, so that *where* can route but is not read out.
 
 **Cost.** With T tokens of D channels, Q queries and H heads, a forward pass costs per picture
 
-    unfolded  4 T D^2 + 4 T D Q  FLOPs (projecting keys and values),
-    folded    4 T D H Q          FLOPs (queries carried through W_k, values projected after
-                                 pooling; the term of P does not depend on the picture),
+    unfolded  4 T D^2 + 4 T D Q      FLOPs (projecting keys and values),
+    folded    4 T D H Q + 2 D^2 Q    FLOPs (queries carried through W_k, values projected after
+                                     pooling; the term of P does not depend on the picture),
 
-so folding wins where H Q < D + Q. Both give the same numbers; `Attention` takes the cheaper.
+so folding wins where H Q + D Q / 2T < D + Q. Both give the same numbers; `Attention` takes the
+cheaper, and folds where they are equal to `EVEN`, because that keeps no keys and values.
 
 Later decoder layers, where there are any, have no self-attention either: the query of layer n is
 LN(u) + e_r with what the earlier ones found, so it depends on the picture and is not folded.
@@ -34,6 +35,13 @@ from neuroattn.encoding.products import pool
 from neuroattn.encoding.registry import Mix, Norm, Place
 
 Memory = tuple[Tensor, Tensor]  # keys and values (images, heads, tokens, width)
+EVEN = 0.01  # costs that differ by less are equal
+
+
+def folds(dim: int, heads: int, queries: int, tokens: int) -> bool:
+    """Whether queries that are equal for all pictures are cheaper folded (the module's cost)."""
+    folded = heads * queries + dim * queries / (2 * tokens)
+    return folded < (1 + EVEN) * (dim + queries)
 
 
 class Attention(nn.Module):
@@ -76,14 +84,14 @@ class Attention(nn.Module):
         if memory is not None:
             pooled = self._attend(queries, memory, field)
         else:
-            folded = queries.dim() == 2 and self.folds(len(queries))
+            folded = queries.dim() == 2 and self.folds(len(queries), tokens.shape[1])
             pooled = (self._folded if folded else self._unfolded)(queries, tokens, place, field)
         out: Tensor = self.out(pooled)
         return out
 
-    def folds(self, queries: int) -> bool:
+    def folds(self, queries: int, tokens: int) -> bool:
         """Whether so many queries, equal for all pictures, are cheaper folded."""
-        return self.heads * queries < self.dim + queries
+        return folds(self.dim, self.heads, queries, tokens)
 
     def memory(self, tokens: Tensor, place: Tensor | None) -> Memory:
         """Keys and values of tokens, head by head."""
@@ -310,7 +318,7 @@ class Router(DecoderLayer):
 
         None for a layer that folds: it has none.
         """
-        folds = self.attention.folds(len(self.queries))
+        folds = self.attention.folds(len(self.queries), tokens.shape[1])
         return [
             None if folds and layer is self else layer.attention.memory(tokens, self.place)
             for layer in self.stack

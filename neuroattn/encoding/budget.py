@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from neuroattn.core.errors import ConfigError
-from neuroattn.encoding.attention import Architecture
+from neuroattn.encoding.attention import Architecture, folds
 from neuroattn.encoding.attention_encoder import CHUNK
 from neuroattn.encoding.queries import Asked, Own
 from neuroattn.encoding.registry import Mix
@@ -44,7 +44,7 @@ class Step:
         # Gradients of chunks are put together into one table, so both exist for a moment.
         together = (queries + targets) * dim * FLOAT * MARGIN if own else 0.0
         at_once = min(queries, CHUNK) if own else queries
-        folded = sizes.heads * queries < dim + queries
+        folded = folds(dim, sizes.heads, queries, tokens)
         looks = sizes.heads * at_once * (tokens + dim) if folded else 0
         memories = (sizes.depth - folded) * 4 * tokens * dim
         read = sizes.depth * at_once * (8 * dim + 3 * sizes.hidden)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from neuroattn.core.errors import NeuroattnError
+from neuroattn.core.process import settle
 from neuroattn.generators.registry import MODELS
 
 log = logging.getLogger("neuroattn.generators")
@@ -16,6 +17,7 @@ log = logging.getLogger("neuroattn.generators")
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    settle()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     arguments = _parser().parse_args(words)
     from neuroattn.generators import build

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from neuroattn.encoding.attention import Architecture, Attention, Router
+from neuroattn.encoding.attention import Architecture, Attention, Router, folds
 from neuroattn.encoding.attention_encoder import AttentionEncoder, GroupedLinear
 from neuroattn.encoding.positions import sine_code
 from neuroattn.encoding.queries import QueryTable, query_table
@@ -180,3 +180,21 @@ def test_zero_queries_with_free_logits_are_a_factorised_readout() -> None:
     )
     torch.testing.assert_close(network(tokens), network.readout(read))
     assert np.isfinite(network(tokens).detach().numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("queries", "tokens", "expected"),
+    [
+        (50, 961, True),  # 800 + 20 numbers a token beside 818: even, so what keeps less
+        (50, 256, False),  # 800 + 75: values of 256 tokens are projected for less than of 50 x 16
+        (46, 256, True),  # 736 + 69 beside 814
+        (8, 256, True),
+        (400, 961, False),
+    ],
+)
+def test_queries_are_folded_where_that_is_cheaper(
+    queries: int, tokens: int, expected: bool
+) -> None:
+    unfolded = 4 * tokens * 768**2 + 4 * tokens * 768 * queries
+    folded = 4 * tokens * 768 * 16 * queries + 2 * 768**2 * queries
+    assert folds(768, 16, queries, tokens) == expected == (folded < 1.01 * unfolded)

@@ -22,8 +22,8 @@ from neuroattn.features.backbones import Backbone
 from neuroattn.generators.library import diffusers
 from neuroattn.generators.making import Made, Maker, Workplace, image_network, seeded, trained
 from neuroattn.generators.perceptual import perceptual_distance
-from neuroattn.generators.registry import AutoencoderConfig, ModelConfig
-from neuroattn.generators.scenes import SceneSource, Side, scene_set
+from neuroattn.generators.registry import AutoencoderConfig, ModelConfig, NearModelConfig
+from neuroattn.generators.scenes import SceneSource, Side, drawn_sets
 from neuroattn.training.batches import Batch, BatchSource, EvaluationLoader
 from neuroattn.training.selection import SelectionSet, TrainingData
 
@@ -114,11 +114,11 @@ def psnr(mean_square: float) -> float:
     return float(-10 * np.log10(max(mean_square, 1e-12)))
 
 
-def small_scenes(
-    config: ModelConfig, place: Workplace
+def drawn_scenes(
+    config: NearModelConfig, place: Workplace
 ) -> tuple[TrainingData, dict[Side, SceneSource]]:
-    """Scenes of 64 pixels as sources by side, and what the training loop reads of them."""
-    sets = {s: scene_set(place.cache, "small", s, config.scenes, config.seed) for s in Side}
+    """Scenes as a generator draws them by side, and what the training loop reads of them."""
+    sets = drawn_sets(place.cache, config.scenes, config.seed)
     sources = {side: SceneSource([one], SIDE) for side, one in sets.items()}
     data = TrainingData(
         train=sources[Side.train],
@@ -145,7 +145,7 @@ def evaluated(
 
 def train(config: AutoencoderConfig, place: Workplace) -> Made:
     """Train the autoencoder, or resume."""
-    data, sources = small_scenes(config, place)
+    data, sources = drawn_scenes(config, place)
     model = seeded(config, lambda: network(config))
     task = AutoencoderTask(config, eyes(config, place.device))
     outcome = trained(model, task, data, config, place)

@@ -209,7 +209,7 @@ def _scores(
     for side in (Side.held, Side.unseen):
         for one, given in zip(sides[side], vectors[side], strict=True):
             told = captioner.caption(torch.from_numpy(np.array(given)).float().to(device))
-            prefix = f"{side.value}.{one.pixels.shape[1]}"
+            prefix = f"{side.value}.{one.called}"
             got = caption_scores(told, one.kinds.tolist())
             found |= {f"{prefix}.{name}": value for name, value in got.items()}
     return found

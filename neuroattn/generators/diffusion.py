@@ -29,7 +29,7 @@ from neuroattn.generators.making import Made, Maker, Workplace, seeded, trained
 from neuroattn.generators.parameters import min_snr, target
 from neuroattn.generators.registry import GeneratorConfig
 from neuroattn.generators.sampling import LatentDiffusion, conditions
-from neuroattn.generators.scenes import SceneSet, Side, drawn_layout, scene_set, to_unit
+from neuroattn.generators.scenes import SceneSet, Side, drawn_sets, to_unit
 from neuroattn.generators.tiny import read as read_tiny
 from neuroattn.training.batches import Batch, EvaluationLoader
 from neuroattn.training.sampler import Indices
@@ -168,7 +168,7 @@ class LatentSource:
 def train(config: GeneratorConfig, place: Workplace) -> Made:
     """Train the generator, or resume; made from the space and both autoencoders."""
     space, vae = place.needed("space"), place.needed("autoencoder")
-    sets = _sets(config, place)
+    sets = drawn_sets(place.cache, config.scenes, config.seed)
     chunk, sources = config.scenes.chunk, {}
     for side, one in sets.items():
         latents = scene_latents(one, vae, place.identity_of("autoencoder"), chunk)
@@ -187,7 +187,7 @@ def train(config: GeneratorConfig, place: Workplace) -> Made:
     outcome = trained(model, DiffusionTask(config, scheduler), data, config, place)
     mean: Any = model.mean
     made = LatentDiffusion(unet=mean, vae=vae, scheduler=scheduler)
-    scores = _scores(made, config, place, sets)
+    scores = _scores(made, config, place)
 
     def save(folder: Path) -> None:
         _save(mean, scheduler, place, folder)
@@ -197,11 +197,6 @@ def train(config: GeneratorConfig, place: Workplace) -> Made:
     return Made(save, best | scores, outcome.steps, told)
 
 
-def _sets(config: GeneratorConfig, place: Workplace) -> dict[Side, SceneSet]:
-    layout = drawn_layout(config.scenes.near)
-    return {s: scene_set(place.cache, layout, s, config.scenes, config.seed) for s in Side}
-
-
 def _denoiser(config: GeneratorConfig, channels: int, side: int, dim: int) -> Denoiser:
     first = unet(config, channels, side, dim)
     mean = unet(config, channels, side, dim)
@@ -209,14 +204,10 @@ def _denoiser(config: GeneratorConfig, channels: int, side: int, dim: int) -> De
     return Denoiser(first, mean, config.ema)
 
 
-def _scores(
-    made: LatentDiffusion,
-    config: GeneratorConfig,
-    place: Workplace,
-    sets: Mapping[Side, SceneSet],
-) -> dict[str, float]:
+def _scores(made: LatentDiffusion, config: GeneratorConfig, place: Workplace) -> dict[str, float]:
     """What the referee says of pictures generated from held-out captions, and of real ones."""
     referee, space = place.needed("referee"), place.needed("space")
+    sets = drawn_sets(place.cache, config.scenes, config.seed)
     found: dict[str, float] = {}
     for side in (Side.held, Side.unseen):
         one = sets[side]
@@ -299,7 +290,5 @@ MAKER = Maker(
     limits="Simulated scenes alone; the embedding says little of where a thing stands.",
     train=train,
     read=read,
-    score=lambda config, place: _scores(
-        place.needed("generator"), config, place, _sets(config, place)
-    ),
+    score=lambda config, place: _scores(place.needed("generator"), config, place),
 )

@@ -198,7 +198,7 @@ def evaluated(referee: Referee, config: RefereeConfig, place: Workplace) -> dict
             loader = EvaluationLoader(source, config.training.batch_size, place.device)
             with torch.no_grad():
                 got = task.evaluate(referee.looks, loader)
-            prefix = f"{side.value}.{one.pixels.shape[1]}"
+            prefix = f"{side.value}.{one.called}"
             found |= {f"{prefix}.{name}": value for name, value in got.items()}
     return found
 
@@ -214,7 +214,7 @@ def train(config: RefereeConfig, place: Workplace) -> Made:
         selection=SelectionSet("held", held.ids, held),
         test_images=np.concatenate([one.ids for one in unseen]),
     )
-    network = seeded(config, lambda: RefereeNetwork(config.widths))
+    network: Any = seeded(config, lambda: RefereeNetwork(config.widths))
     outcome = trained(network, RefereeTask(config), data, config, place)
 
     def save(folder: Path) -> None:
@@ -226,7 +226,9 @@ def train(config: RefereeConfig, place: Workplace) -> Made:
 
 
 def _told(source: SceneSource) -> str:
-    sizes = " and ".join(f"{len(one)} of {one.pixels.shape[1]} pixels" for one in source.sets)
+    sizes = ", ".join(
+        f"{len(one)} of {one.pixels.shape[1]} pixels ({one.layout})" for one in source.sets
+    )
     return f"simulated scenes with their truth, {sizes}, of seen sources."
 
 

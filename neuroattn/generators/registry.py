@@ -58,6 +58,17 @@ class ScenesConfig(Section):
 
 
 @dataclass(kw_only=True)
+class NearScenesConfig(ScenesConfig):
+    """The same, with scenes of one thing that fills the picture."""
+
+    near: int = at_least(
+        24000,
+        "Training scenes of 64 pixels that one thing fills; what draws takes small if it is 0.",
+        0,
+    )
+
+
+@dataclass(kw_only=True)
 class ModelConfig(Choice):
     """What all embedded models have in common."""
 
@@ -67,7 +78,14 @@ class ModelConfig(Choice):
 
 
 @dataclass(kw_only=True)
-class RefereeConfig(ModelConfig):
+class NearModelConfig(ModelConfig):
+    """A model that learns from what the generator draws."""
+
+    scenes: NearScenesConfig = section(NearScenesConfig, "What it learns from.")
+
+
+@dataclass(kw_only=True)
+class RefereeConfig(NearModelConfig):
     """A detector of things, their attributes and the place, from pixels alone."""
 
     name: str = science("referee", "The model's name; set by the choice itself.")
@@ -119,7 +137,7 @@ class CaptionerConfig(ModelConfig):
 
 
 @dataclass(kw_only=True)
-class AutoencoderConfig(ModelConfig):
+class AutoencoderConfig(NearModelConfig):
     """AutoencoderKL from 64 pixels to latents of 8 x 8."""
 
     name: str = science("autoencoder", "The model's name; set by the choice itself.")
@@ -143,7 +161,7 @@ class AutoencoderConfig(ModelConfig):
 
 
 @dataclass(kw_only=True)
-class TinyAutoencoderConfig(ModelConfig):
+class TinyAutoencoderConfig(NearModelConfig):
     """AutoencoderTiny whose decoder reads the latents of the autoencoder: for the guidance path."""
 
     name: str = science("tiny_autoencoder", "The model's name; set by the choice itself.")
@@ -156,20 +174,10 @@ class TinyAutoencoderConfig(ModelConfig):
 
 
 @dataclass(kw_only=True)
-class GeneratorScenesConfig(ScenesConfig):
-    """Which scenes a generator learns from."""
-
-    near: int = at_least(
-        24000, "Training scenes of 64 pixels with one large thing; 0: those of small instead.", 0
-    )
-
-
-@dataclass(kw_only=True)
-class GeneratorConfig(ModelConfig):
+class GeneratorConfig(NearModelConfig):
     """Latent diffusion conditioned on the image-text space."""
 
     name: str = science("generator", "The model's name; set by the choice itself.")
-    scenes: GeneratorScenesConfig = section(GeneratorScenesConfig, "What it learns from.")
     widths: list[int] = _widths("Channels of the network's stages.", [128, 192])
     blocks: int = at_least(2, "Residual blocks of each stage.")
     heads: int = at_least(4, "Heads of its attention.")

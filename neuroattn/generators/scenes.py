@@ -33,7 +33,7 @@ from neuroattn.data.simulate.scene import (
 from neuroattn.features.backbones import fit_pixels
 from neuroattn.features.registry import Interpolation, Resize
 from neuroattn.generators.chunks import gathered
-from neuroattn.generators.registry import ScenesConfig
+from neuroattn.generators.registry import NearScenesConfig, ScenesConfig
 from neuroattn.training.batches import Batch
 from neuroattn.training.sampler import Indices
 
@@ -68,6 +68,7 @@ class SceneSet:
     captions : (scenes, 5).
     group : (scenes,) number of the source group.
     folder : where the arrays lie; what is computed from them may be kept there too.
+    layout : one of `LAYOUTS`.
     """
 
     ids: NDArray[np.int64]
@@ -79,6 +80,12 @@ class SceneSet:
     captions: NDArray[np.str_]
     group: NDArray[np.int64]
     folder: Path
+    layout: str
+
+    @property
+    def called(self) -> str:
+        """In the names of scores: ``near``, or the pixels of a side."""
+        return self.layout if self.layout == "near" else str(self.pixels.shape[1])
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -101,7 +108,7 @@ def scene_set(cache: Path, layout: str, side: Side, config: ScenesConfig, seed: 
     arrays = gathered(cache / name, count, make, chunk=config.chunk)
     start = first + _LAYOUT_IDS[layout] + (_UNSEEN_IDS if side is Side.unseen else 0)
     ids = start + np.arange(count, dtype=np.int64)
-    return SceneSet(ids=ids, folder=cache / name, **arrays)
+    return SceneSet(ids=ids, folder=cache / name, layout=layout, **arrays)
 
 
 def scene_sets(cache: Path, side: Side, config: ScenesConfig, seed: int) -> list[SceneSet]:
@@ -114,8 +121,14 @@ def scene_sets(cache: Path, side: Side, config: ScenesConfig, seed: int) -> list
 
 
 def drawn_layout(near: int) -> str:
-    """The layout that a generator learns to draw, from how many near scenes it is given."""
+    """The layout that a generator draws, from how many near scenes it is given."""
     return "near" if near > 0 else "small"
+
+
+def drawn_sets(cache: Path, config: NearScenesConfig, seed: int) -> dict[Side, SceneSet]:
+    """The scenes of all sides in the layout that a generator draws."""
+    layout = drawn_layout(config.near)
+    return {side: scene_set(cache, layout, side, config, seed) for side in Side}
 
 
 def _arrays(scenes: Sequence[Scene]) -> dict[str, NDArray[Any]]:

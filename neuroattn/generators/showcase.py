@@ -32,7 +32,7 @@ from neuroattn.data.simulate.scene import CATEGORIES
 from neuroattn.features.backbones import choose_device, exact_kernels
 from neuroattn.generators.cards import CARD, identity, read_card
 from neuroattn.generators.loading import EMBEDDED, files_of, load
-from neuroattn.generators.registry import MODELS, GeneratorScenesConfig, ShowcaseConfig
+from neuroattn.generators.registry import MODELS, NearScenesConfig, ShowcaseConfig
 from neuroattn.generators.scenes import SceneSet, Side, drawn_layout, scene_set, to_unit
 
 MODELS_TABLE, SCORES, SAMPLES, FOLDER = "models.tsv", "scores.tsv", "samples.tsv", "pictures"
@@ -125,8 +125,8 @@ class Show:
         told = self.cards.get("generator", {}).get("config", {})  # whose training scenes are meant
         layout = drawn_layout(int(told.get("scenes.near", 0)))
         known = int(told.get(f"scenes.{layout}", self.config.nearest))
-        stream = str(told.get("scenes.stream", GeneratorScenesConfig().stream))
-        scenes = GeneratorScenesConfig(held=self.config.scenes, stream=stream)
+        stream = str(told.get("scenes.stream", NearScenesConfig().stream))
+        scenes = NearScenesConfig(held=self.config.scenes, stream=stream)
         setattr(scenes, layout, min(self.config.nearest, known))
         cache = self.context.out.work / "scenes"
         return scene_set(cache, layout, side, scenes, int(told.get("seed", 0)))

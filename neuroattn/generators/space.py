@@ -285,7 +285,7 @@ def _scores(
             with torch.no_grad():
                 image = space.encode_features(features.to(space.backbone.device)).cpu()
             text = space.encode_text(one.captions[:, 0].tolist()).cpu()
-            prefix = f"{side.value}.{one.pixels.shape[1]}"
+            prefix = f"{side.value}.{one.called}"
             got = retrieval(image, text) | zero_shot(space, image, one)
             found |= {f"{prefix}.{name}": value for name, value in got.items()}
     return found

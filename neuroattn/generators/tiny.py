@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from neuroattn.generators.autoencoder import edge_error, evaluated, psnr, small_scenes
+from neuroattn.generators.autoencoder import drawn_scenes, edge_error, evaluated, psnr
 from neuroattn.generators.latents import WithRows, scene_latents
 from neuroattn.generators.library import diffusers
 from neuroattn.generators.making import Made, Maker, Workplace, seeded, trained
@@ -79,7 +79,7 @@ class TinyTask:
 def train(config: TinyAutoencoderConfig, place: Workplace) -> Made:
     """Train it, or resume; it needs the autoencoder."""
     vae = place.needed("autoencoder")
-    plain, scenes = small_scenes(config, place)
+    plain, scenes = drawn_scenes(config, place)
     name, chunk = place.identity_of("autoencoder"), config.scenes.chunk
     sources = {
         side: WithRows(one, {"latents": scene_latents(one.sets[0], vae, name, chunk)["mean"]})

@@ -59,18 +59,20 @@ class Layout:
     side : pixels.
     things : fewest and most things.
     sizes : smallest and largest diameter of a disc, fractions of the side.
+    centred : the only thing stands in the middle.
     """
 
     side: int = 160
     things: tuple[int, int] = (1, 3)
     sizes: tuple[float, float] = (0.3, 0.48)
+    centred: bool = False
 
 
 ENCODER: Final = Layout()
 #: Small pictures with large things, for the generator.
 GENERATOR: Final = Layout(side=64, things=(1, 2), sizes=(0.4, 0.6))
-#: The same with one thing, and that large: what a generator of few weights can learn to draw.
-NEAR: Final = Layout(side=64, things=(1, 1), sizes=(0.5, 0.6))
+#: One thing that fills the picture: what a generator of few weights can learn to draw.
+NEAR: Final = Layout(side=64, things=(1, 1), sizes=(0.7, 0.8), centred=True)
 
 
 @dataclass(frozen=True)
@@ -157,10 +159,12 @@ def check_layout(layout: Layout) -> None:
     """Raise `ConfigError` unless the layout can be drawn."""
     fewest, most = layout.things
     small, large = layout.sizes
-    if layout.side < 16 or not 1 <= fewest <= most <= 3 or not 0.05 <= small <= large <= 0.8:
+    counted = 1 <= fewest <= most <= (1 if layout.centred else 3)
+    if layout.side < 16 or not counted or not 0.05 <= small <= large <= 0.8:
         raise ConfigError(
             "scenes cannot be composed in this layout",
-            expected="16 pixels or more, 1 to 3 things, discs of 0.05 to 0.8 of the side",
+            expected="16 pixels or more, 1 to 3 things (1 if centred), discs of 0.05 to 0.8 of the"
+            " side",
             found=layout,
             fix="change side, things or sizes; smallest comes before largest",
         )
@@ -235,7 +239,7 @@ def _plan(rng: np.random.Generator, layout: Layout, pool: Pool) -> _Plan:
     group = groups[int(rng.integers(len(groups)))]
     number = int(rng.integers(layout.things[0], layout.things[1] + 1))
     sizes = rng.uniform(*layout.sizes, size=number)
-    centres = place_discs(sizes, rng)
+    centres = np.full((1, 2), 0.5) if layout.centred else place_discs(sizes, rng)
     looks = [_look(rng) for _ in range(number + 1)]
     chosen = [CATEGORIES[index] for index in rng.permutation(len(CATEGORIES))[:number]]
     place = PLACES[int(rng.integers(len(PLACES)))]

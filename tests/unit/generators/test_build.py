@@ -14,6 +14,7 @@ from neuroattn.generators.__main__ import main
 from neuroattn.generators.build import build, model_config, publish, score
 from neuroattn.generators.cards import identity, read_card, write_card
 from neuroattn.generators.registry import JUDGES, MODELS, NEEDS
+from neuroattn.generators.scenes import LAYOUTS
 from tests.unit.generators.tiny_models import TRAINING, tiny_config
 
 
@@ -157,8 +158,9 @@ def test_every_workflow_fits_its_schema(name: str) -> None:
     for needed in NEEDS.get(name, ()):  # or nothing that they computed would be found again
         other = model_config(needed)
         assert other.scenes.stream == config.scenes.stream
-        if other.scenes.small and config.scenes.small:
-            assert other.scenes.small == config.scenes.small
+        for layout in LAYOUTS:
+            counts = {getattr(one.scenes, layout, 0) for one in (other, config)}
+            assert len(counts - {0}) <= 1, layout
 
 
 def test_a_key_that_does_not_exist_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from neuroattn.generators.diffusion import (
     noising,
     unet,
 )
-from neuroattn.generators.registry import GeneratorConfig, Prediction, ScenesConfig
+from neuroattn.generators.registry import GeneratorConfig, NearScenesConfig, Prediction
 from neuroattn.generators.scenes import Side, scene_set, to_unit
 
 SHAPE = {"widths": [8, 16], "blocks": 1, "heads": 2, "norm_groups": 4}
@@ -123,7 +123,7 @@ def test_the_referee_s_verdict_is_counted() -> None:
 
 
 def test_a_copy_of_a_training_scene_has_distance_0(models) -> None:
-    scenes = scene_set(models / "scenes", "small", Side.train, ScenesConfig(small=24, held=8), 0)
+    scenes = scene_set(models / "scenes", "near", Side.train, NearScenesConfig(near=24, held=8), 0)
     found = nearest(torch.cat([to_unit(scenes.pixels[3:4]), torch.zeros(1, 3, 64, 64)]), scenes)
     assert found["nearest.least"] < 1e-3
     assert found["nearest.median"] < 0.5

@@ -7,7 +7,7 @@ import torch
 from neuroattn.core.config import restore
 from neuroattn.data.simulate.exemplars import UNSEEN_GROUPS, catalogue
 from neuroattn.data.simulate.scene import CATEGORIES
-from neuroattn.generators.registry import MODELS, ScenesConfig
+from neuroattn.generators.registry import MODELS, NearScenesConfig, ScenesConfig
 from neuroattn.generators.scenes import SceneSource, Side, scene_set, scene_sets
 
 CONFIG = ScenesConfig(small=6, large=4, held=4, chunk=4)
@@ -53,6 +53,17 @@ def test_scenes_depend_on_the_seed_and_the_stream_alone(cache, tmp_path) -> None
     assert not np.array_equal(
         scene_set(tmp_path, "small", Side.train, referee, 0).pixels, again.pixels
     )
+
+
+def test_near_scenes_have_scores_and_numbers_of_their_own(cache) -> None:
+    config = NearScenesConfig(small=2, large=2, near=2, held=2, chunk=4)
+    found = scene_sets(cache, Side.train, config, 0)
+    assert [one.called for one in found] == ["64", "160", "near"]
+    assert len(set(np.concatenate([one.ids for one in found]).tolist())) == 6
+    near = found[2]
+    assert near.pixels.shape == (2, 64, 64, 3)
+    assert (near.presence.sum(axis=1) == 1).all()
+    assert len(scene_sets(cache, Side.train, CONFIG, 0)) == 2, "others draw none"
 
 
 def test_the_referee_s_scenes_are_its_own() -> None:

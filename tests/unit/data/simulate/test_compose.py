@@ -15,7 +15,17 @@ import pytest
 from neuroattn.core.errors import ConfigError
 from neuroattn.data.simulate import backgrounds, exemplars
 from neuroattn.data.simulate import compose as module
-from neuroattn.data.simulate.compose import GENERATOR, bounds, compose, disc, place_discs, scenes
+from neuroattn.data.simulate.compose import (
+    GENERATOR,
+    NEAR,
+    Layout,
+    bounds,
+    check_layout,
+    compose,
+    disc,
+    place_discs,
+    scenes,
+)
 from neuroattn.data.simulate.scene import (
     ATTRIBUTES,
     CATEGORIES,
@@ -246,3 +256,13 @@ def test_no_network_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_layout_that_cannot_be_drawn_is_refused(layout: dict[str, tuple[int, int]]) -> None:
     with pytest.raises(ConfigError, match="layout"):
         scenes(1, seed=0, **layout)
+
+
+def test_the_only_thing_of_a_near_scene_fills_its_middle(blank: None) -> None:
+    for number in range(5):
+        (thing,) = compose(number, seed=SEED, layout=NEAR).things
+        assert thing.centre == (0.5, 0.5)
+        assert 0.7 <= thing.size <= 0.8
+        assert "in the middle" in compose(number, seed=SEED, layout=NEAR).caption
+    with pytest.raises(ConfigError, match="1 if centred"):
+        check_layout(Layout(things=(1, 2), centred=True))

@@ -32,7 +32,8 @@ from torch import Tensor
 
 from neuroattn.core.errors import DataError
 
-ROWS, ITEMS = 512, 4096  # targets and bank items of one product: their cosines fit into a cache
+ROWS, ITEMS = 1024, 4096  # targets and bank items of one product, which all share one room
+BLOCK = 16  # items that are looked at as one when the nearest are sought
 _NONE = -torch.inf
 _LEAST = -80.0  # smaller exponents give numbers below the normal range, which cost 30 times more
 #: Tiles of the bank: (draw, first place, embeddings (items, dim) as stored).
@@ -104,7 +105,7 @@ class _Sums:
         self.mass[rows] = self.mass[rows] * shrink + weight.sum(1)
         self.squares[rows] = self.squares[rows] * shrink**2 + torch.linalg.vecdot(weight, weight)
         self.norms[rows] = self.norms[rows] * shrink + weight @ norms
-        self.mean[rows] = torch.addmm(self.mean[rows] * shrink[:, None], weight, unit)
+        self.mean[rows].mul_(shrink[:, None]).addmm_(weight, unit)
 
     def merged(self, other: _Sums) -> _Sums:
         """The sums over both parts of the bank."""
@@ -190,12 +191,16 @@ def _project_group(
     sums = [_Sums.empty(count, dim, weights.device) for _ in range(draws)]
     best = _Best(count, top, weights.device)
     seen = np.zeros(draws, dtype=np.int64)
+    room = weights.new_empty(0)
     for draw, first, stored in tiles():
         unit, norms = _unit_tile(stored, dim, weights.device)
         seen[draw] += len(unit)
+        room = room if len(room) >= ROWS * len(unit) else weights.new_empty(ROWS * len(unit))
         for start in range(0, count, ROWS):
-            rows = slice(start, start + ROWS)
-            cosine = weights[rows] @ unit.T
+            rows = slice(start, min(start + ROWS, count))
+            shape = rows.stop - rows.start, len(unit)
+            cosine = room[: shape[0] * shape[1]].view(shape)
+            torch.mm(weights[rows], unit.T, out=cosine)
             best.take(rows, cosine, first)
             sums[draw].add(rows, cosine.mul_(temperature), unit, norms)
     check_bank(seen)
@@ -246,29 +251,42 @@ def check_bank(seen: NDArray[np.int64]) -> None:
 
 
 class _Best:
-    """The nearest items of each target so far."""
+    """The nearest items of each target so far: their cosines and places."""
 
     def __init__(self, targets: int, top: int, device: torch.device) -> None:
         self.top = top
         self.cosine = torch.full((targets, top), _NONE, device=device)
         self.place = torch.full((targets, top), -1, dtype=torch.int64, device=device)
 
-    def take(self, rows: slice, cosine: Tensor, first: int) -> None:
+    def take(self, rows: slice, cosine: Float[Tensor, "targets items"], first: int) -> None:
         """Take in one tile whose items begin at place ``first``.
 
-        After the first tiles few items get in, so rows that gain nothing are not sorted.
+        The nearest items stand in the blocks whose largest are the largest, and after the first
+        tiles few blocks have one that gets in: so a tile is read once, and little of it sorted.
         """
-        worst = self.cosine[rows, -1]
-        gaining = (cosine.amax(1) > worst).nonzero()[:, 0]
-        if not len(gaining):
+        blocks = _blocks(cosine)
+        largest = blocks.amax(2)
+        more = largest > self.cosine[rows, -1:]
+        most = min(int(more.sum(1).max()), self.top)
+        if most == 0:
             return
-        found = cosine[gaining].topk(min(self.top, cosine.shape[1]), dim=1)
-        at = gaining + rows.start
-        values = torch.cat([self.cosine[at], found.values], dim=1)
-        places = torch.cat([self.place[at], found.indices + first], dim=1)
-        kept = values.topk(self.top, dim=1)
+        gaining = more.any(1).nonzero()
+        chosen = largest[gaining[:, 0]].topk(most, dim=1).indices
+        at = gaining[:, 0] + rows.start
+        inside = torch.arange(BLOCK, device=cosine.device)
+        values = [self.cosine[at], blocks[gaining, chosen].flatten(1)]
+        places = [self.place[at], first + (chosen[..., None] * BLOCK + inside).flatten(1)]
+        kept = torch.cat(values, dim=1).topk(self.top, dim=1)
         self.cosine[at] = kept.values
-        self.place[at] = places.gather(1, kept.indices)
+        self.place[at] = torch.cat(places, dim=1).gather(1, kept.indices)
+
+
+def _blocks(cosine: Float[Tensor, "targets items"]) -> Float[Tensor, "targets blocks block"]:
+    """The items in blocks; what is missing of the last one is as far as can be."""
+    missing = -cosine.shape[1] % BLOCK
+    if missing:
+        cosine = torch.nn.functional.pad(cosine, (0, missing), value=_NONE)
+    return cosine.reshape(len(cosine), -1, BLOCK)
 
 
 def _finished(weights: Tensor, sums: list[_Sums], best: _Best, keep: bool) -> Projection:

@@ -65,7 +65,7 @@ def run(tiny: bool) -> Table:
         rows=rows,
         notes=(
             f"Largest difference: {off:.1e} of an embedding's length; {turns} turns.",
-            f"Memory that 512 targets add: {small:.0f} MiB; with eight times the bank: {large:.0f} MiB.",
+            f"Memory that 512 targets add: {small:.0f} MiB; eight times the bank: {large:.0f}.",
         ),
     )
 

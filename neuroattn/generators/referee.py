@@ -175,12 +175,12 @@ class Referee:
     """A trained referee for pictures of any size."""
 
     def __init__(self, network: RefereeNetwork, side: int) -> None:
-        self.looks = Looks(network, side).eval().requires_grad_(False)
+        self.network = Looks(network, side).eval().requires_grad_(False)
 
     @torch.no_grad()
     def judge(self, pixels: Float[Tensor, "images 3 height width"]) -> dict[str, Tensor]:
         """Probability of each category and place, and the attributes, for pixels in [0, 1]."""
-        out = self.looks(pixels)
+        out = self.network(pixels)
         return {
             "presence": torch.sigmoid(out["presence"]),
             "attributes": out["attributes"],
@@ -197,7 +197,7 @@ def evaluated(referee: Referee, config: RefereeConfig, place: Workplace) -> dict
             source = SceneSource([one], one.pixels.shape[1])
             loader = EvaluationLoader(source, config.training.batch_size, place.device)
             with torch.no_grad():
-                got = task.evaluate(referee.looks, loader)
+                got = task.evaluate(referee.network, loader)
             prefix = f"{side.value}.{one.called}"
             found |= {f"{prefix}.{name}": value for name, value in got.items()}
     return found

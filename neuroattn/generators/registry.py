@@ -394,7 +394,7 @@ class ShowcaseConfig(Section):
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="showcase",
-        version=1,
+        version=2,
         about="show what the embedded models can do: samples, captions, verdicts, scores",
         reads=("showcase",),
         leaves="neuroattn.generators.showcase:leaves",

@@ -38,8 +38,8 @@ from neuroattn.generators.scenes import SceneSet, Side, drawn_layout, scene_set,
 MODELS_TABLE, SCORES, SAMPLES, FOLDER = "models.tsv", "scores.tsv", "samples.tsv", "pictures"
 THERE, ABSENT = "there", "absent"
 COLUMNS: Final = (
-    "number", "asked", "things", "real", "real_caption", "real_found", "sample", "sample_caption",
-    "sample_found", "nearest", "sample_distance", "real_distance",
+    "number", "asked", "things", "real", "real_caption", "real_found", "remade", "remade_found",
+    "sample", "sample_caption", "sample_found", "nearest", "sample_distance", "real_distance",
 )  # fmt: skip
 MODEL_COLUMNS: Final = ("model", "state", "about", "steps", "megabytes", "digest", "fix")
 _PRESENT = 0.5
@@ -149,9 +149,10 @@ class Show:
             {"number": n, "asked": text, "things": things(held.presence[n])}
             for n, text in enumerate(asked)
         ]
-        self._add(rows, "real", real)
-        if drawn is not None:
-            self._add(rows, "sample", drawn)
+        shown = {"real": real, "remade": self._remade(real), "sample": drawn}
+        for kind, pixels in shown.items():
+            if pixels is not None:
+                self._add(rows, kind, pixels)
         self._add_nearest(rows, real, drawn)
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -167,12 +168,22 @@ class Show:
         return pixels.float().clamp(0, 1)
 
     @torch.no_grad()
+    def _remade(self, pixels: Pixels) -> Pixels | None:
+        """Pictures as the autoencoder gives them back: no generator behind it can do better."""
+        vae = self.model("autoencoder")
+        if vae is None:
+            return None
+        latents = vae.encode(2 * pixels.to(vae.device) - 1).latent_dist.mode()
+        out: Tensor = vae.decode(latents).sample
+        return ((out.cpu() + 1) / 2).clamp(0, 1)
+
+    @torch.no_grad()
     def _add(self, rows: list[Row], kind: str, pixels: Pixels) -> None:
         """Keep pictures, what is said of them, and what is found in them."""
         for row, picture in zip(rows, eight_bits(pixels), strict=True):
             row[kind] = self._keep(f"{kind}-{row['number']:02d}", picture)
         space, captioner, referee = map(self.model, ("space", "captioner", "referee"))
-        if space is not None and captioner is not None:
+        if space is not None and captioner is not None and f"{kind}_caption" in COLUMNS:
             said = captioner.caption(space.encode_image(pixels.to(_device(space))))
             for row, text in zip(rows, said, strict=True):
                 row[f"{kind}_caption"] = str(text)
@@ -239,10 +250,10 @@ def _device(model: Any) -> torch.device:
 def _metrics(table: pd.DataFrame) -> dict[str, float]:
     """Share of pictures in which the referee finds exactly what is there, and median distances."""
     found: dict[str, float] = {}
-    for kind in ("real", "sample"):
+    for kind in ("real", "remade", "sample"):
         if table[f"{kind}_found"].notna().any():
             found[f"{kind}.exact"] = float((table[f"{kind}_found"] == table["things"]).mean())
-        if table[f"{kind}_distance"].notna().any():
+        if f"{kind}_distance" in table and table[f"{kind}_distance"].notna().any():
             found[f"{kind}.distance"] = float(table[f"{kind}_distance"].astype(float).median())
     return found
 

@@ -30,12 +30,13 @@ STAGE = "showcase"
 MODELS = ("model", "state", "about", "steps", "megabytes", "digest", "fix")
 SCORES = ("model", "score", "value")
 SAMPLES = (
-    "number", "asked", "things", "real", "real_caption", "real_found", "sample", "sample_caption",
-    "sample_found", "nearest", "sample_distance", "real_distance",
+    "number", "asked", "things", "real", "real_caption", "real_found", "remade", "remade_found",
+    "sample", "sample_caption", "sample_found", "nearest", "sample_distance", "real_distance",
 )  # fmt: skip
 _COLUMNS = 6
 _STRIPS = (
     ("real", "held-out scenes", "not learned from", "real_distance"),
+    ("remade", "autoencoded", "no drawing can be better", ""),
     ("sample", "drawn", "from their captions alone", "sample_distance"),
     ("nearest", "nearest training", "scene to the one drawn", ""),
 )
@@ -79,6 +80,7 @@ def _cards(sources: Sources, table: pd.DataFrame, models: pd.DataFrame) -> Cards
     metrics = sources.parents[STAGE].metrics
     for key, name, note in (
         ("real.exact", "Exact, real scenes", "the referee finds just what is there"),
+        ("remade.exact", "Exact, after the autoencoder", "in what it makes of them"),
         ("sample.exact", "Exact, drawn ones", "the referee finds just what was asked for"),
         ("sample.distance", "Nearest scene", f"median; real ones {_value(metrics)}"),
     ):
@@ -117,7 +119,7 @@ def _grids(sources: Sources, table: pd.DataFrame) -> list[Block]:
                 alt=f"Scenes {numbers}: {', '.join(strip.name for strip in strips)}.",
                 caption="From left to right as in the table. Each picture was drawn from the"
                 " caption of the scene above it, with a seed of its own, and none was chosen."
-                if len(strips) > 1
+                if rows["sample"].notna().all()
                 else "Held-out scenes, from left to right as in the table.",
                 format="webp",
             )
@@ -135,6 +137,7 @@ def _said(table: pd.DataFrame) -> Table:
     heads = {
         "number": "Scene", "asked": "Its caption", "things": "Its things",
         "real_caption": "Captioned", "real_found": "Referee finds",
+        "remade_found": "Referee finds after the autoencoder",
         "sample_caption": "Drawn one captioned", "sample_found": "Referee finds in it",
     }  # fmt: skip
     known = [name for name in heads if table[name].notna().any()]

@@ -70,7 +70,7 @@ def test_it_judges_pictures_of_any_size(models) -> None:
 
 def test_it_answers_with_the_mean_of_its_looks(models) -> None:
     referee = load(models / "referee")
-    pixels, looks = torch.rand(2, 3, 64, 64), referee.looks
+    pixels, looks = torch.rand(2, 3, 64, 64), referee.network
     sizes = [round(look * looks.side) for look in LOOKS]
     assert len(set(sizes)) == len(LOOKS) > 1
     with torch.no_grad():

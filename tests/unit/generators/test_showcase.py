@@ -12,6 +12,7 @@ from PIL import Image
 
 from neuroattn.cli.compose import compose
 from neuroattn.core.artefact import Artefact
+from neuroattn.generators.loading import load
 from neuroattn.generators.registry import MODELS
 from neuroattn.generators.scenes import to_unit
 from neuroattn.generators.showcase import COLUMNS, nearest
@@ -36,14 +37,24 @@ def test_all_models_are_shown_on_held_out_scenes(root_config, models: Path, tmp_
     made = _made(root_config, models, tmp_path)
     table = made.table("samples.tsv")
     assert tuple(table.columns) == COLUMNS
-    assert table[list(COLUMNS)].drop(columns=["real_found", "sample_found"]).notna().all(axis=None)
+    found = ["real_found", "remade_found", "sample_found"]  # may be nothing
+    assert table[list(COLUMNS)].drop(columns=found).notna().all(axis=None)
     assert (made.table("models.tsv")["state"] == "there").all()
     drawn = [np.asarray(Image.open(made.path(file))) for file in table["sample"]]
     assert {picture.shape for picture in drawn} == {(64, 64, 3)}
     assert (table["real_distance"] > 0).all(), "a held-out scene is no training scene"
     page = showcase.blocks(Sources({"showcase": made}))
     (grid,) = [block for block in page if isinstance(block, Picture)]
-    assert "held-out scenes, drawn, nearest training" in grid.alt
+    assert "held-out scenes, autoencoded, drawn, nearest training" in grid.alt
+    real, remade = (
+        np.stack([np.asarray(Image.open(made.path(file))) for file in table[kind]])
+        for kind in ("real", "remade")
+    )
+    vae = load(models / "autoencoder")
+    with torch.no_grad():
+        again = vae(2 * to_unit(real) - 1, sample_posterior=False).sample
+    wanted = (255 * (again / 2 + 0.5).clamp(0, 1)).permute(0, 2, 3, 1).numpy()
+    np.testing.assert_allclose(remade, wanted, atol=1)
     assert not [block for block in page if isinstance(block, Notice)]
     folded = [block for block in page if isinstance(block, Details)]
     assert len(folded) == sum(

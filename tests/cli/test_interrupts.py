@@ -63,7 +63,8 @@ def begun(root: Path) -> list[Path]:
 def test_a_sweep_stops_at_the_first_signal(
     number: int, code: int, tiny_data: Path, root: Path, tmp_path: Path
 ) -> None:
-    words = tiny("encode", tiny_data, root, "-m", "seed=1,2,3")
+    # Long enough that no job ends before the signal comes, however busy the machine.
+    words = tiny("encode", tiny_data, root, "-m", "seed=1,2,3", "scoring.permutations=1000000")
     ran = interrupted(words, number, tmp_path, lambda: bool(begun(root)))
     assert ran.code == code, ran.err
     assert ran.out.splitlines() == ["-"] * SEEDS

@@ -191,13 +191,13 @@ def _project_group(
     sums = [_Sums.empty(count, dim, weights.device) for _ in range(draws)]
     best = _Best(count, top, weights.device)
     seen = np.zeros(draws, dtype=np.int64)
-    room = weights.new_empty(0)
+    step, room = min(ROWS, count), weights.new_empty(0)
     for draw, first, stored in tiles():
         unit, norms = _unit_tile(stored, dim, weights.device)
         seen[draw] += len(unit)
-        room = room if len(room) >= ROWS * len(unit) else weights.new_empty(ROWS * len(unit))
-        for start in range(0, count, ROWS):
-            rows = slice(start, min(start + ROWS, count))
+        room = room if len(room) >= step * len(unit) else weights.new_empty(step * len(unit))
+        for start in range(0, count, step):
+            rows = slice(start, min(start + step, count))
             shape = rows.stop - rows.start, len(unit)
             cosine = room[: shape[0] * shape[1]].view(shape)
             torch.mm(weights[rows], unit.T, out=cosine)
@@ -274,11 +274,12 @@ class _Best:
         chosen = largest[gaining[:, 0]].topk(most, dim=1).indices
         at = gaining[:, 0] + rows.start
         inside = torch.arange(BLOCK, device=cosine.device)
-        values = [self.cosine[at], blocks[gaining, chosen].flatten(1)]
-        places = [self.place[at], first + (chosen[..., None] * BLOCK + inside).flatten(1)]
-        kept = torch.cat(values, dim=1).topk(self.top, dim=1)
+        values = blocks[gaining, chosen].flatten(1)
+        places = first + (chosen[..., None] * BLOCK + inside).flatten(1)
+        places = places.masked_fill(values == _NONE, -1)  # what fills up the last block is no item
+        kept = torch.cat([self.cosine[at], values], dim=1).topk(self.top, dim=1)
         self.cosine[at] = kept.values
-        self.place[at] = torch.cat(places, dim=1).gather(1, kept.indices)
+        self.place[at] = torch.cat([self.place[at], places], dim=1).gather(1, kept.indices)
 
 
 def _blocks(cosine: Float[Tensor, "targets items"]) -> Float[Tensor, "targets blocks block"]:

@@ -56,6 +56,15 @@ def test_the_stream_gives_what_the_definition_gives(temperature: float) -> None:
     np.testing.assert_array_equal(found.top, np.argsort(-cosine, axis=1)[:, :7])
 
 
+@pytest.mark.parametrize("items", [5, 16, 20, 33])
+def test_a_bank_smaller_than_the_nearest_asked_for_gives_all_of_it(items: int) -> None:
+    bank, weights = _bank()[:items], _weights(4)
+    found = project(weights, _tiles(bank), top=50)
+    cosine = weights @ (bank / np.linalg.norm(bank, axis=1, keepdims=True)).T
+    np.testing.assert_array_equal(found.top, np.argsort(-cosine, axis=1))
+    assert np.isfinite(found.top_cosine).all()
+
+
 def test_tiles_and_groups_of_targets_change_nothing() -> None:
     bank, weights = _bank(), np.tile(_weights(), (40, 1))
     one = project(weights, _tiles(bank, 2, 300), draws=2, keep_draws=True)

@@ -43,7 +43,7 @@ class FromSpace:
     space: Any
     generator: Any
     steps: int = 25
-    guidance: float = 2.0
+    guidance: float = 4.0
 
     def __call__(self, captions: Sequence[str], seeds: Sequence[int]) -> Pixels:
         """Generated pictures."""

@@ -23,6 +23,7 @@ from neuroattn.data.simulate.scene import CATEGORIES
 from neuroattn.generators.autoencoder import read as read_autoencoder
 from neuroattn.generators.chunks import Arrays
 from neuroattn.generators.embeddings import embeddings
+from neuroattn.generators.exemplars import exemplar_scores, exemplars
 from neuroattn.generators.latents import scene_latents
 from neuroattn.generators.library import diffusers
 from neuroattn.generators.making import Made, Maker, Workplace, seeded, trained
@@ -208,6 +209,8 @@ def _scores(made: LatentDiffusion, config: GeneratorConfig, place: Workplace) ->
     """What the referee says of pictures generated from held-out captions, and of real ones."""
     referee, space = place.needed("referee"), place.needed("space")
     sets = drawn_sets(place.cache, config.scenes, config.seed)
+    vectors = embeddings(sets[Side.train], space, place.identity_of("space"), config.scenes.chunk)
+    known = exemplars(sets[Side.train], vectors["image"])
     found: dict[str, float] = {}
     for side in (Side.held, Side.unseen):
         one = sets[side]
@@ -229,6 +232,9 @@ def _scores(made: LatentDiffusion, config: GeneratorConfig, place: Workplace) ->
         real = to_unit(one.pixels[:count]).to(pictures.device)
         for name, shown in (("generated", pictures), ("real", real)):
             got = judged(referee.judge(shown)["presence"].cpu(), one.presence[:count])
+            with torch.no_grad():
+                seen = space.encode_image(shown).cpu().numpy()
+            got |= exemplar_scores(seen, one.kinds[:count], known)
             found |= {f"{side.value}.{name}.{key}": value for key, value in got.items()}
         for key, value in nearest(pictures.cpu(), sets[Side.train]).items():
             found[f"{side.value}.{key}"] = value
@@ -236,16 +242,22 @@ def _scores(made: LatentDiffusion, config: GeneratorConfig, place: Workplace) ->
 
 
 def judged(presence: Tensor, truth: Any) -> dict[str, float]:
-    """Share of wanted categories that the referee finds, of false ones, and balanced accuracy."""
+    """Share of wanted categories that the referee finds, of false ones, and balanced accuracy.
+
+    ``foremost`` is the share of pictures whose most evident category was wanted, ``exact`` that of
+    those without any wrong verdict.
+    """
     there, wanted = presence.numpy() > 0.5, np.asarray(truth) > 0
     hit, false = float(there[wanted].mean()), float(there[~wanted].mean())
     exact = float((there == wanted).all(axis=1).mean())
+    foremost = float(wanted[np.arange(len(wanted)), presence.numpy().argmax(axis=1)].mean())
     each = {
         f"found.{name}": float(there[wanted[:, n], n].mean())
         for n, name in enumerate(CATEGORIES)
         if wanted[:, n].any()
     }
-    return {"found": hit, "false": false, "accuracy": (hit + 1 - false) / 2, "exact": exact} | each
+    both = {"found": hit, "false": false, "accuracy": (hit + 1 - false) / 2}
+    return both | {"exact": exact, "foremost": foremost} | each
 
 
 def nearest(pictures: Float[Tensor, "images 3 side side"], scenes: SceneSet) -> dict[str, float]:

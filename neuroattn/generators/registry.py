@@ -198,7 +198,7 @@ class GeneratorConfig(NearModelConfig):
     text_share: float = share_below_one(0.5, "Share of conditions that are embeddings of captions.")
     ema: float = share_below_one(0.9995, "Decay of the running mean of the weights, per step.")
     steps: int = at_least(25, "Sampling steps of the evaluation.")
-    guidance: float = at_least(2.0, "Classifier-free guidance of the evaluation; 1 is none.", 0)
+    guidance: float = at_least(4.0, "Classifier-free guidance of the evaluation; 1 is none.", 0)
     judged: int = at_least(200, "Held-out captions that are generated and judged.", 0)
 
 
@@ -388,7 +388,7 @@ class ShowcaseConfig(Section):
         4000, "Training scenes among which the nearest one is sought; drawn anew, 6 ms each.", 0
     )
     steps: int = at_least(25, "Denoising steps of the samples.")
-    guidance: float = at_least(2.0, "Classifier-free guidance of the samples; 1 is none.", 0)
+    guidance: float = at_least(4.0, "Classifier-free guidance of the samples; 1 is none.", 0)
 
 
 STAGES: tuple[Stage, ...] = (

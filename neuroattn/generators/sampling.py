@@ -114,7 +114,7 @@ class LatentDiffusion:
         *,
         seeds: Sequence[int],
         steps: int = 25,
-        guidance: float = 2.0,
+        guidance: float = 4.0,
         sampler: str = "dpm",
     ) -> Float[Tensor, "images channels rows columns"]:
         """Latents of one picture for each seed; None for ``embeddings`` samples without condition.
@@ -140,7 +140,7 @@ class LatentDiffusion:
         *,
         seeds: Sequence[int],
         steps: int = 25,
-        guidance: float = 2.0,
+        guidance: float = 4.0,
         sampler: str = "dpm",
     ) -> Float[Tensor, "images 3 height width"]:
         """Pixels in [0, 1]; see `sample_latents`."""

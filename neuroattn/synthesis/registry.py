@@ -182,7 +182,7 @@ class CaptionsConfig(DenoisedConfig):
     name: str = science("captions", "The choice's name in its registry.")
     steps: int = at_least(25, "Denoising steps.")
     weight: float = science(
-        2.0, "Classifier-free guidance by the caption; 1 is none, hub models are used at 7.5.",
+        4.0, "Classifier-free guidance by the caption; 1 is none, hub models are used at 7.5.",
         check=lambda x: x >= 0, must="be 0 or more",
     )  # fmt: skip
 

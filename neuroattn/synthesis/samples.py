@@ -25,7 +25,7 @@ ASKED: Final = (
     "A face in a room.", "A word in a field.", "A cat on a beach.", "A pizza in a city.",
     "A bus in a forest.", "A dancer on a mountain.",
 )  # fmt: skip
-_STEPS, _GUIDANCE, _THERE = 25, 2.0, 0.5
+_STEPS, _GUIDANCE, _THERE = 25, 4.0, 0.5
 _EMBEDDED: Final = "generator"  # as `generators.load` calls it; another one has no space beside it
 _NEEDED = ("space", "captioner", "referee")
 

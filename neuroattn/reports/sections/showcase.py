@@ -36,7 +36,7 @@ SAMPLES = (
 _COLUMNS = 6
 _STRIPS = (
     ("real", "held-out scenes", "not learned from", "real_distance"),
-    ("remade", "autoencoded", "no drawing can be better", ""),
+    ("remade", "autoencoded", "no drawing can be sharper", ""),
     ("sample", "drawn", "from their captions alone", "sample_distance"),
     ("nearest", "nearest training", "scene to the one drawn", ""),
 )

@@ -120,6 +120,9 @@ def test_the_referee_s_verdict_is_counted() -> None:
     found = judged(said, truth)
     assert (found["found"], found["false"], found["exact"]) == (0.5, 0.1, 0.5)
     assert (found["found.animal"], found["found.body"]) == (1, 0)
+    assert found["foremost"] == 0.5, "a person's picture looks most like an animal"
+    several = judged(torch.tensor([[0.4, 0.3, 0, 0, 0, 0]]), np.array([[0, 1, 1, 0, 0, 0]]))
+    assert (several["found"], several["foremost"]) == (0, 0)
 
 
 def test_a_copy_of_a_training_scene_has_distance_0(models) -> None:

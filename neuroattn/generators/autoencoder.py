@@ -22,7 +22,7 @@ from neuroattn.features.backbones import Backbone
 from neuroattn.generators.library import diffusers
 from neuroattn.generators.making import Made, Maker, Workplace, image_network, seeded, trained
 from neuroattn.generators.perceptual import perceptual_distance
-from neuroattn.generators.registry import AutoencoderConfig, ModelConfig, NearModelConfig
+from neuroattn.generators.registry import AutoencoderConfig, ModelConfig
 from neuroattn.generators.scenes import SceneSource, Side, drawn_sets
 from neuroattn.training.batches import Batch, BatchSource, EvaluationLoader
 from neuroattn.training.selection import SelectionSet, TrainingData
@@ -115,7 +115,7 @@ def psnr(mean_square: float) -> float:
 
 
 def drawn_scenes(
-    config: NearModelConfig, place: Workplace
+    config: ModelConfig, place: Workplace
 ) -> tuple[TrainingData, dict[Side, SceneSource]]:
     """Scenes as a generator draws them by side, and what the training loop reads of them."""
     sets = drawn_sets(place.cache, config.scenes, config.seed)

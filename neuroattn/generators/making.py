@@ -105,7 +105,10 @@ def seeded(config: ModelConfig, make: Callable[[], nn.Module]) -> nn.Module:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, config.name, "weights"))
-        return make().to(memory_format=torch.channels_last)
+        made = make()
+    # torch's own type stub leaves this argument out.
+    made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return made
 
 
 def trained(

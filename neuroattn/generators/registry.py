@@ -63,7 +63,7 @@ class NearScenesConfig(ScenesConfig):
 
     near: int = at_least(
         24000,
-        "Training scenes of 64 pixels that one thing fills; what draws takes small if it is 0.",
+        "Training scenes of 64 pixels that one thing fills; 0: the generator draws small ones.",
         0,
     )
 
@@ -79,7 +79,7 @@ class ModelConfig(Choice):
 
 @dataclass(kw_only=True)
 class NearModelConfig(ModelConfig):
-    """A model that learns from what the generator draws."""
+    """A model that may learn from scenes of one thing that fills them."""
 
     scenes: NearScenesConfig = section(NearScenesConfig, "What it learns from.")
 
@@ -137,7 +137,7 @@ class CaptionerConfig(ModelConfig):
 
 
 @dataclass(kw_only=True)
-class AutoencoderConfig(NearModelConfig):
+class AutoencoderConfig(ModelConfig):
     """AutoencoderKL from 64 pixels to latents of 8 x 8."""
 
     name: str = science("autoencoder", "The model's name; set by the choice itself.")
@@ -161,7 +161,7 @@ class AutoencoderConfig(NearModelConfig):
 
 
 @dataclass(kw_only=True)
-class TinyAutoencoderConfig(NearModelConfig):
+class TinyAutoencoderConfig(ModelConfig):
     """AutoencoderTiny whose decoder reads the latents of the autoencoder: for the guidance path."""
 
     name: str = science("tiny_autoencoder", "The model's name; set by the choice itself.")

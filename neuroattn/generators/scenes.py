@@ -33,7 +33,7 @@ from neuroattn.data.simulate.scene import (
 from neuroattn.features.backbones import fit_pixels
 from neuroattn.features.registry import Interpolation, Resize
 from neuroattn.generators.chunks import gathered
-from neuroattn.generators.registry import NearScenesConfig, ScenesConfig
+from neuroattn.generators.registry import ScenesConfig
 from neuroattn.training.batches import Batch
 from neuroattn.training.sampler import Indices
 
@@ -125,9 +125,9 @@ def drawn_layout(near: int) -> str:
     return "near" if near > 0 else "small"
 
 
-def drawn_sets(cache: Path, config: NearScenesConfig, seed: int) -> dict[Side, SceneSet]:
-    """The scenes of all sides in the layout that a generator draws."""
-    layout = drawn_layout(config.near)
+def drawn_sets(cache: Path, config: ScenesConfig, seed: int) -> dict[Side, SceneSet]:
+    """The scenes of all sides in the layout that a generator draws, and autoencoders make again."""
+    layout = drawn_layout(getattr(config, "near", 0))
     return {side: scene_set(cache, layout, side, config, seed) for side in Side}
 
 

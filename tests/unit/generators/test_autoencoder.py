@@ -18,7 +18,7 @@ from neuroattn.generators.autoencoder import (
 )
 from neuroattn.generators.loading import load
 from neuroattn.generators.perceptual import perceptual_distance
-from neuroattn.generators.registry import AutoencoderConfig, NearScenesConfig
+from neuroattn.generators.registry import AutoencoderConfig, ScenesConfig
 from neuroattn.generators.scenes import SceneSource, Side, scene_set
 
 CONFIG = AutoencoderConfig(widths=[8, 8, 8, 8], latent_channels=4, norm_groups=4)
@@ -74,7 +74,7 @@ def test_latents_come_back(models) -> None:
 def test_latents_of_training_scenes_have_mean_0_and_deviation_1(models) -> None:
     vae = load(models / "autoencoder")
     cache = models / "scenes"
-    one = scene_set(cache, "near", Side.train, NearScenesConfig(near=24, held=8), 0)
+    one = scene_set(cache, "small", Side.train, ScenesConfig(small=24, held=8), 0)
     source = SceneSource([one], 64)
     shift, scale = measured(vae, source, torch.device("cpu"))
     assert vae.config.shift_factor == pytest.approx(shift, abs=2e-3)  # weights are in fp16 by now

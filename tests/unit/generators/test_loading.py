@@ -5,10 +5,13 @@ import socket
 
 import pytest
 
+from neuroattn.core.config import walk
 from neuroattn.core.errors import DataError, MissingDataError
 from neuroattn.generators import load, loading
+from neuroattn.generators.build import model_config
+from neuroattn.generators.cards import identity, read_card
 from neuroattn.generators.loading import EMBEDDED, find
-from neuroattn.generators.registry import MODELS
+from neuroattn.generators.registry import MODELS, NEEDS
 
 
 @pytest.mark.parametrize("name", list(MODELS))
@@ -46,6 +49,15 @@ SHIPPED = sorted(card.parent.name for card in EMBEDDED.glob("*/card.json"))
 def test_what_ships_loads_by_name(name: str) -> None:
     assert name in MODELS
     assert load(name) is not None
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_ships_is_what_its_recipe_says(name: str) -> None:
+    card, config = read_card(EMBEDDED / name), model_config(name)
+    said = {key.path: key.value for key in walk(config) if key.role == "science"}
+    assert card["config"] == said
+    made_from = {other: identity(read_card(EMBEDDED / other)) for other in NEEDS.get(name, ())}
+    assert card["made_from"] == made_from, "of the very models beside it"
 
 
 def test_what_ships_is_small() -> None:

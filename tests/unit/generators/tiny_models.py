@@ -26,8 +26,8 @@ TINY: dict[str, dict[str, Any]] = {
         "text_layers": 1, "text_heads": 2,
     },
     "captioner": {"scenes": BOTH, "prefix": 2, "width": 16, "layers": 1, "heads": 2},
-    "autoencoder": {"scenes": DRAWN, **AUTOENCODER},
-    "tiny_autoencoder": {"scenes": DRAWN, "width": 8},
+    "autoencoder": {"scenes": SCENES, **AUTOENCODER},
+    "tiny_autoencoder": {"scenes": SCENES, "width": 8},
     "generator": {
         "scenes": DRAWN, "widths": [8, 16], "blocks": 1, "heads": 2,
         "norm_groups": 4, "steps": 2, "judged": 4, "ema": 0.5,

@@ -30,7 +30,15 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from benchmarks.harness import Table, milliseconds, peak_mib, ratio, take_turns
+from benchmarks.harness import (
+    AGAIN,
+    Table,
+    milliseconds,
+    peak_mib,
+    products,
+    ratio,
+    take_turns,
+)
 from neuroattn.encoding.attention import Architecture, folds
 from neuroattn.encoding.attention_encoder import AttentionEncoder
 from neuroattn.encoding.positions import sine_code
@@ -40,7 +48,6 @@ from neuroattn.encoding.trained import HemisphereLoss, hemispheres
 from neuroattn.training.optimisers import build_optimiser
 
 SIDES = ("lh", "rh")
-AGAIN = 10  # products and copies of one turn
 
 
 @dataclass(frozen=True)
@@ -270,23 +277,15 @@ def stepping(which: str, name: str, tiny: bool) -> Callable[[], None]:
 
 
 def speeds(count: int) -> dict[str, Callable[[], object]]:
-    """`AGAIN` products of (count, count) and as many copies, into memory that is there.
-
-    What the machine sustains: no allocation is timed, and caches are warm after the first.
-    """
-    left, right, out = torch.randn(3, count, count)
+    """`AGAIN` products of (count, count) and as many copies, into memory that is there."""
     table = torch.randn(8 * count**2)
     copy = torch.empty_like(table)
-
-    def products() -> None:
-        for _ in range(AGAIN):
-            torch.mm(left, right, out=out)
 
     def copies() -> None:
         for _ in range(AGAIN):
             copy.copy_(table)
 
-    return {"product": products, "copy": copies}
+    return {"product": products(count, count, count), "copy": copies}
 
 
 def floor(size: Size, count: int, seconds: Mapping[str, float]) -> float:

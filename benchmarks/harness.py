@@ -21,6 +21,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
+AGAIN = 10  # products and copies in one turn of a floor
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,23 @@ def _measure(call: str, arguments: Iterable[object]) -> float:
 def _own_memory() -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("RssAnon")).split()[1])
+
+
+def products(rows: int, shared: int, columns: int) -> Callable[[], None]:
+    """`AGAIN` products (rows, shared) by (shared, columns) into memory that is there: a floor.
+
+    What the machine sustains: a result that is allocated in each turn would make it look slower.
+    """
+    import torch
+
+    left, right = torch.rand(rows, shared), torch.rand(shared, columns)
+    out = torch.empty(rows, columns)
+
+    def run() -> None:
+        for _ in range(AGAIN):
+            torch.mm(left, right, out=out)
+
+    return run
 
 
 def milliseconds(seconds: float) -> str:

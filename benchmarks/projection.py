@@ -20,13 +20,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.harness import Table, milliseconds, peak_mib, ratio, take_turns
+from benchmarks.harness import (
+    AGAIN,
+    Table,
+    milliseconds,
+    peak_mib,
+    products,
+    ratio,
+    take_turns,
+)
 from neuroattn.captioning.projection import ITEMS, ROWS, project, unit_weights
 
 Array = np.ndarray[Any, Any]
 TEMPERATURE = 150.0
 _TILE = 4
-AGAIN = 10  # products of one turn of the floor, into memory that is there
 
 
 def run(tiny: bool) -> Table:
@@ -40,25 +47,19 @@ def run(tiny: bool) -> Table:
     off = float(np.abs(wanted - found.embedding).max() / np.linalg.norm(wanted, axis=1).max())
     if off > 1e-5:
         raise RuntimeError(f"the two disagree by {off}")
-    left, right = torch.rand(ROWS, dim), torch.rand(dim, min(ITEMS, items))
-    out = torch.empty(ROWS, right.shape[1])
-
-    def products() -> None:
-        for _ in range(AGAIN):
-            torch.mm(left, right, out=out)
-
+    tile = min(ITEMS, items)
     seconds = take_turns(
         {
             "ours": lambda: project(weights, _tiles(bank)),
             "direct": lambda: direct(few, unit, norms),
-            "floor": products,
+            "floor": products(ROWS, dim, tile),
         },
         turns,
     )
     each = {
         "ours": seconds["ours"] / targets,
         "direct": seconds["direct"] / some,
-        "floor": seconds["floor"] / AGAIN * 2 * items / out.numel(),
+        "floor": seconds["floor"] / AGAIN * 2 * items / (ROWS * tile),
     }
     names = {
         "ours": "neuroattn, streamed", "direct": "four targets at a time, bank in memory",

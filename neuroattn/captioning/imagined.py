@@ -21,6 +21,7 @@ from torch import Tensor
 
 from neuroattn.core.errors import DataError
 from neuroattn.core.seeding import derive_seed, generator
+from neuroattn.generators.registry import GUIDANCE
 from neuroattn.stats.bootstrap import percentile_interval
 
 Floats = NDArray[np.float64]
@@ -43,7 +44,7 @@ class FromSpace:
     space: Any
     generator: Any
     steps: int = 25
-    guidance: float = 4.0
+    guidance: float = GUIDANCE
 
     def __call__(self, captions: Sequence[str], seeds: Sequence[int]) -> Pixels:
         """Generated pictures."""

@@ -2,7 +2,7 @@
 
 An exemplar is one kind of thing of one source. Its direction is the mean of the image embeddings
 of the training scenes that show it alone, so place, colours and pose are averaged away. Generated
-pictures that come nearer to an exemplar than real held-out scenes do would be copies of it.
+pictures that come nearer to exemplars than real held-out scenes do would be suspect of copying.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from neuroattn.generators.scenes import SceneSet
+from neuroattn.stats.pictures import nearest
 
 Vectors = Float[np.ndarray, "pictures dim"]
 
 
 @dataclass(frozen=True, eq=False)
 class Exemplars:
-    """Exemplars by their kind, and their directions (exemplars, dim) of unit length."""
+    """Exemplars by their kind, and their directions (exemplars, dim), of any length."""
 
     kinds: NDArray[np.str_]
-    directions: NDArray[np.float32]
+    directions: NDArray[np.float64]
 
 
 def exemplars(scenes: SceneSet, vectors: Vectors) -> Exemplars:
@@ -43,7 +44,7 @@ def exemplars(scenes: SceneSet, vectors: Vectors) -> Exemplars:
     _, first, which = np.unique(names, return_index=True, return_inverse=True)
     sums = np.zeros((len(first), vectors.shape[1]))
     np.add.at(sums, which, np.asarray(vectors[alone], dtype=np.float64))
-    return Exemplars(kinds[first], _unit(sums))
+    return Exemplars(kinds[first], sums)
 
 
 def exemplar_scores(vectors: Vectors, asked: NDArray[Any], known: Exemplars) -> Mapping[str, float]:
@@ -53,15 +54,9 @@ def exemplar_scores(vectors: Vectors, asked: NDArray[Any], known: Exemplars) -> 
     ----------
     asked : (pictures, categories) kinds that were asked for, empty where none.
     """
-    cosine = _unit(vectors) @ known.directions.T
-    nearest = known.kinds[cosine.argmax(axis=1)]
+    distance, which = nearest(vectors, known.directions)
+    shown = known.kinds[which]
     return {
-        "exemplar.distance": float(np.median(1 - cosine.max(axis=1))),
-        "exemplar.kind": float((asked == nearest[:, None]).any(axis=1).mean()),
+        "exemplar.distance": float(np.median(distance)),
+        "exemplar.kind": float((asked == shown[:, None]).any(axis=1).mean()),
     }
-
-
-def _unit(rows: Vectors) -> NDArray[np.float32]:
-    sizes = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
-    out: NDArray[np.float32] = (rows / np.maximum(sizes, 1e-12)).astype(np.float32)
-    return out

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from neuroattn.core.config import (
     Choice,
@@ -23,6 +23,9 @@ from neuroattn.core.config import (
 from neuroattn.core.registry import Entry, Registry
 from neuroattn.core.stage import Stage
 from neuroattn.training.registry import Precision, TrainingConfig
+
+#: Classifier-free guidance at which the embedded generator draws what it is told (docs/models.md).
+GUIDANCE: Final = 4.0
 
 
 class Prediction(Enum):
@@ -198,7 +201,9 @@ class GeneratorConfig(NearModelConfig):
     text_share: float = share_below_one(0.5, "Share of conditions that are embeddings of captions.")
     ema: float = share_below_one(0.9995, "Decay of the running mean of the weights, per step.")
     steps: int = at_least(25, "Sampling steps of the evaluation.")
-    guidance: float = at_least(4.0, "Classifier-free guidance of the evaluation; 1 is none.", 0)
+    guidance: float = at_least(
+        GUIDANCE, "Classifier-free guidance of the evaluation; 1 is none.", 0
+    )
     judged: int = at_least(200, "Held-out captions that are generated and judged.", 0)
 
 
@@ -388,7 +393,7 @@ class ShowcaseConfig(Section):
         4000, "Training scenes among which the nearest one is sought; drawn anew, 6 ms each.", 0
     )
     steps: int = at_least(25, "Denoising steps of the samples.")
-    guidance: float = at_least(4.0, "Classifier-free guidance of the samples; 1 is none.", 0)
+    guidance: float = at_least(GUIDANCE, "Classifier-free guidance of the samples; 1 is none.", 0)
 
 
 STAGES: tuple[Stage, ...] = (

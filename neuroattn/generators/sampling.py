@@ -22,6 +22,7 @@ from neuroattn.core.errors import ConfigError, DataError, MissingDataError
 from neuroattn.generators.autoencoder import from_latents, to_latents
 from neuroattn.generators.library import diffusers
 from neuroattn.generators.parameters import check
+from neuroattn.generators.registry import GUIDANCE
 
 SAMPLERS: Final = {"ddim": "DDIMScheduler", "dpm": "DPMSolverMultistepScheduler"}
 _PARTS: Final = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}
@@ -114,7 +115,7 @@ class LatentDiffusion:
         *,
         seeds: Sequence[int],
         steps: int = 25,
-        guidance: float = 4.0,
+        guidance: float = GUIDANCE,
         sampler: str = "dpm",
     ) -> Float[Tensor, "images channels rows columns"]:
         """Latents of one picture for each seed; None for ``embeddings`` samples without condition.
@@ -140,7 +141,7 @@ class LatentDiffusion:
         *,
         seeds: Sequence[int],
         steps: int = 25,
-        guidance: float = 4.0,
+        guidance: float = GUIDANCE,
         sampler: str = "dpm",
     ) -> Float[Tensor, "images 3 height width"]:
         """Pixels in [0, 1]; see `sample_latents`."""

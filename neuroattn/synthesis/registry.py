@@ -26,6 +26,7 @@ from neuroattn.core.registry import Entry, Registry
 from neuroattn.core.resources import user_path
 from neuroattn.core.stage import Stage
 from neuroattn.generators.registry import GENERATORS
+from neuroattn.generators.registry import GUIDANCE as EMBEDDED_GUIDANCE
 from neuroattn.synthesis.evaluation_schemas import EvaluationConfig, evaluation_leaves
 
 JUDGE, GUIDE, SHARD = "judge", "guide", "shard"  # how cited artefacts are called
@@ -182,7 +183,8 @@ class CaptionsConfig(DenoisedConfig):
     name: str = science("captions", "The choice's name in its registry.")
     steps: int = at_least(25, "Denoising steps.")
     weight: float = science(
-        4.0, "Classifier-free guidance by the caption; 1 is none, hub models are used at 7.5.",
+        EMBEDDED_GUIDANCE,
+        "Classifier-free guidance by the caption; 1 is none, hub models are used at 7.5.",
         check=lambda x: x >= 0, must="be 0 or more",
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from neuroattn.data.simulate.scene import CATEGORIES
 from neuroattn.generators import load
 from neuroattn.generators.contract import Generator
 from neuroattn.generators.loading import find
+from neuroattn.generators.registry import GUIDANCE
 from neuroattn.synthesis.jobs import eight_bits, png
 
 TABLE, FOLDER = "samples.tsv", "samples"
@@ -25,7 +26,7 @@ ASKED: Final = (
     "A face in a room.", "A word in a field.", "A cat on a beach.", "A pizza in a city.",
     "A bus in a forest.", "A dancer on a mountain.",
 )  # fmt: skip
-_STEPS, _GUIDANCE, _THERE = 25, 4.0, 0.5
+_STEPS, _THERE = 25, 0.5
 _EMBEDDED: Final = "generator"  # as `generators.load` calls it; another one has no space beside it
 _NEEDED = ("space", "captioner", "referee")
 
@@ -58,6 +59,6 @@ def drawn(generator: Generator) -> torch.Tensor:
     schedule = generator.schedule(_STEPS, "dpm")
     latents = schedule.start(generator.latents(seeds))
     for level in schedule.levels:
-        said = generator.predict(latents, level, condition, _GUIDANCE)
+        said = generator.predict(latents, level, condition, GUIDANCE)
         latents = schedule.step(said, level, latents)
     return generator.decode(latents).float()

@@ -9,7 +9,9 @@ from typing import Protocol
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.functional import pad
 
+from neuroattn.core.seeding import generator
 from neuroattn.generators.contract import Condition, Generator, Level
 from neuroattn.synthesis.registry import Decoder, Gradient, GuidanceConfig
 
@@ -103,10 +105,11 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Look:
-    """What the guide is shown: which estimate, through which decoder."""
+    """What the guide is shown: which estimate, through which decoder, shifted how far at most."""
 
     estimate: Estimate
     decoder: Decoder
+    shift: float = 0.0
 
 
 def push(
@@ -121,10 +124,27 @@ def push(
         said = scene.predict(noisy, level, condition)
         clean = scene.generator.x0(noisy, said, level)
         pixels = scene.decode(look.estimate(clean, noisy, level), look.decoder)
-        values = scene.measure(pixels)
+        values = scene.measure(shifted(pixels, look.shift, level.index))
         (gradient,) = torch.autograd.grad(values.sum(), noisy)
     scene.backward()
     return said.detach(), gradient
+
+
+def shifted(
+    pixels: Float[Tensor, "images 3 height width"], share: float, step: int
+) -> Float[Tensor, "images 3 height width"]:
+    """Pixels moved by at most a share of the side, borders repeated.
+
+    The shift is that of the step, for every picture and in every run: a picture depends neither
+    on its chunk nor on how often a run was resumed.
+    """
+    reach = round(share * min(pixels.shape[-2:]))
+    if reach == 0:
+        return pixels
+    down, right = generator(0, "synthesis", "shift", step).integers(0, 2 * reach + 1, size=2)
+    wide = pad(pixels, (reach,) * 4, mode="replicate")
+    height, width = pixels.shape[-2:]
+    return wide[..., down : down + height, right : right + width]
 
 
 def norms_of(tensor: Tensor) -> Float[Tensor, " images"]:

@@ -20,6 +20,7 @@ from neuroattn.core.config import (
     science,
     section,
     share,
+    share_below_one,
 )
 from neuroattn.core.errors import ConfigError, MissingDataError
 from neuroattn.core.registry import Entry, Registry
@@ -115,6 +116,10 @@ class WindowedConfig(SteeredConfig):
     start: float = share(0.4, "Share of the steps that pass before guidance begins.")
     stop: float = share(1.0, "Share of the steps after which it ends.")
     every: int = at_least(1, "Guide every so many steps, with as many times the scale.")
+    shift: float = share_below_one(
+        0.0, "Farthest shift of what the guide is shown, as a share of its side, another at each"
+        " step: what only one place of a picture drives cannot add up. 0 is none.",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -106,7 +106,7 @@ class Steered(Generic[C]):
         """The prediction and the gradient, which is zero at steps that are not guided."""
         if self.config.scale == 0 or not self.guides(level):
             return self._plain(scene, latents, level, condition), torch.zeros_like(latents)
-        look = Look(self.estimate, self.config.decoder)
+        look = Look(self.estimate, self.config.decoder, self.shift())
         said, gradient = push(scene, latents, level, condition, look)
         if not self.reuses:
             said = self._plain(scene, latents, level, condition)
@@ -133,6 +133,10 @@ class Steered(Generic[C]):
     def weight(self, level: Level) -> float:  # noqa: ARG002
         """Factor on the scale at this step."""
         return 1.0
+
+    def shift(self) -> float:
+        """Farthest shift of what the guide is shown, as a share of its side."""
+        return 0.0
 
 
 class X0(Steered[SteeredConfig]):
@@ -185,6 +189,10 @@ class Windowed(Steered[WindowedConfig]):
     def weight(self, level: Level) -> float:  # noqa: ARG002
         """As many times the scale as steps go by for each guided one."""
         return float(self.config.every)
+
+    def shift(self) -> float:
+        """As configured."""
+        return self.config.shift
 
 
 class Flow(Steered[FlowConfig]):

@@ -201,12 +201,12 @@ class _Run:
     def _check_length(self) -> None:
         """A finished run of fewer epochs goes on (the rate is constant); one of more is refused."""
         state, epochs = self.state, self.config.epochs
-        if state.position.epoch > epochs:
+        if (state.position.epoch, state.position.batch) > (epochs, 0):
             raise ArtefactError(
                 "the checkpoint belongs to a longer run",
                 file=self.keeper.folder,
                 expected=f"at most {epochs} epochs",
-                found=f"{state.position.epoch} epochs",
+                found=f"{state.position.epoch} epochs and {state.position.batch} batches",
                 fix="give each run a folder of its own, or ask for as many epochs",
             )
         state.finished = state.finished and (

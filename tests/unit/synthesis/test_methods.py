@@ -13,7 +13,7 @@ from neuroattn.core.errors import ConfigError
 from neuroattn.core.seeding import derive_seed
 from neuroattn.generators.families.opening import open_folder
 from neuroattn.synthesis.attending import blur, degraded
-from neuroattn.synthesis.drawing import Scene, sized
+from neuroattn.synthesis.drawing import Scene, shifted, sized
 from neuroattn.synthesis.noise_optimisation import NoiseOptimisation, unlikelihood
 from neuroattn.synthesis.registry import (
     BestOfNConfig,
@@ -97,6 +97,25 @@ def test_passes_are_counted(prior) -> None:
         method.draw(one, [1])
         counted[name] = (one.account.network, one.account.network_gradient, one.account.decoder)
     assert counted == {"x0": (10, 10, 11), "braindive": (20, 10, 11), "windowed": (10, 3, 4)}
+
+
+def test_the_guide_is_shown_a_picture_that_moves_from_step_to_step(prior) -> None:
+    ramp = torch.arange(16.0).expand(2, 3, 16, 16)
+    moved = [shifted(ramp, 0.125, step) for step in range(9)]
+    assert {one.shape for one in moved} == {ramp.shape}
+    away = {float(one[0, 0, 8, 8]) - 8 for one in moved}
+    assert away <= {-2, -1, 0, 1, 2}, "an eighth of 16"
+    assert len(away) > 2, "another at each step"
+    assert torch.equal(moved[4][0], moved[4][1]), "one for all pictures of the chunk"
+    assert torch.equal(shifted(ramp, 0.0, 4), ramp)
+
+    config = WindowedConfig(steps=STEPS, gradient=Gradient.raw, scale=1.0, start=0.0)
+    still, moving, again = (
+        Windowed(replace(config, shift=share)).draw(scene(prior), [1]).pixels
+        for share in (0.0, 0.5, 0.5)
+    )
+    assert not torch.equal(still, moving)
+    assert torch.equal(moving, again)
 
 
 def test_best_of_n_keeps_the_highest_of_its_draws(prior) -> None:

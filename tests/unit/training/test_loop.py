@@ -477,6 +477,14 @@ def test_at_a_constant_rate_a_finished_run_can_be_made_longer(tmp_path: Path) ->
         go(tmp_path / "parts", epochs=3, **CONSTANT)
 
 
+def test_a_stopped_run_is_not_made_shorter_than_it_is(tmp_path: Path) -> None:
+    stopping = ToyTask(lambda n: signal.raise_signal(signal.SIGTERM) if n == 15 else None)
+    with pytest.raises(InterruptedRunError):
+        go(tmp_path, stopping, epochs=4, **CONSTANT)
+    with pytest.raises(ArtefactError, match="2 epochs and 1 batches"):  # it would never end
+        go(tmp_path, epochs=2, **CONSTANT)
+
+
 def test_under_a_curve_another_number_of_epochs_is_another_run(tmp_path: Path) -> None:
     go(tmp_path, epochs=1)
     with pytest.raises(ArtefactError, match="another run"):

@@ -48,11 +48,11 @@ _OBJECTIVES = 12  # of which grids are shown
 _SETS = (("guided", False), ("guided", True), (NONE, False), (NONE, True))
 _NAMED = {
     ("guided", False): "guided", ("guided", True): "guided, selected",
-    (NONE, False): "unguided", (NONE, True): "unguided, selected (best of n)",
+    (NONE, False): "unguided", (NONE, True): "unguided, best of n",
 }  # fmt: skip
 _SHOWN = (
     ("judge", "Predicted activation by the judge"),
-    ("referee", "Share of pictures with the category, by the referee"),
+    ("referee", "Probability of the category, by the referee"),
     ("zero_shot", "Share whose category's words are nearest"),
 )
 _LISTED = (

@@ -72,6 +72,7 @@ def blocks(sources: Sources) -> tuple[Block, ...]:
     return (
         _cards(sources, made),
         Prose((_READING,)),
+        *_dependence(sources),
         *_grids(sources, whole),
         *_agreement(sources),
         *_matrix(sources),
@@ -84,9 +85,10 @@ _READING = (
     "Each picture was made, or found, so that an encoder predicts a high activation: the guide."
     " Numbers under pictures are predicted activation, never a measured one, and a high one says"
     " nothing about causes. The guide believes in its own pictures, so it is not asked whether they"
-    " are good: the judge reads them through another network, fitted to pictures that the guide"
-    " never saw, and the referee looks for things. Selected pictures flatter every method; the same"
-    " share of the unguided ones stands beside them, and so do pictures taken at random."
+    " are good: the judge is another encoder, best one on another network that was fitted to"
+    " pictures which the guide never saw, and the referee looks for things. Selected pictures"
+    " flatter every method; the same share of the unguided ones stands beside them, and so do"
+    " pictures taken at random."
 )
 
 
@@ -105,6 +107,22 @@ def _cards(sources: Sources, made: pd.DataFrame) -> Cards:
             note = f"mean gain over unguided; above 0 in {won} of {len(own)} objectives"
             shown.append(Card(name, score(own["gain"].mean()), note, headline=by == "judge"))
     return Cards(tuple(shown))
+
+
+def _dependence(sources: Sources) -> tuple[Block, ...]:
+    """Says so where guide and judge learned from the same pictures."""
+    shared = int(sources.parents[STAGE].metrics.get("judge.shared_training_images") or 0)
+    if not shared:
+        return ()
+    return (
+        Notice(
+            "warning",
+            "The judge is not independent of the guide",
+            f"Both were fitted to the same {count(shared)} pictures, so the judge may believe what"
+            " the guide is wrong about. Give each a fold of its own: synthesis.fold=0"
+            " synthesis.judge_fold=1 with dataset.split.folds=2.",
+        ),
+    )
 
 
 def _grids(sources: Sources, whole: pd.DataFrame) -> tuple[Block, ...]:

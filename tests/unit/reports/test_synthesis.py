@@ -97,6 +97,13 @@ def test_the_page_shows_grids_agreement_matrix_and_where_it_is_from(sources: Sou
     assert len(rows["Digest of its network"]) == 12
 
 
+def test_a_judge_that_saw_the_guide_s_pictures_is_no_independent_one(sources: Sources) -> None:
+    shared = sources.parents["synthesize"].metrics["judge.shared_training_images"]
+    assert shared
+    (warning,) = [one for one in _of(Notice, synthesis.blocks(sources)) if "judge" in one.title]
+    assert (warning.level, f"same {shared:.0f} pictures" in warning.text) == ("warning", True)
+
+
 def test_what_stands_under_a_grid_names_encoder_generator_seeds_and_scale(
     sources: Sources,
 ) -> None:

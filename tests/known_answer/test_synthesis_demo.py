@@ -80,6 +80,11 @@ class Lab:
     def plain(self) -> Pictures:
         return self.draw(0, scale=0.0)
 
+    @cached_property
+    def right(self) -> list[Pictures]:
+        """Guided pictures for each objective, as they should be."""
+        return [self.draw(number) for number in range(len(OBJECTIVES))]
+
     def draw(
         self, number: int, value: Callable[..., Tensor] | None = None, **keys: Any
     ) -> Pictures:
@@ -167,7 +172,7 @@ def test_they_look_as_much_like_real_ones_of_their_kind_as_unguided_ones(
 
 @pytest.mark.parametrize("number", range(len(OBJECTIVES)), ids=OBJECTIVES)
 def test_too_much_guidance_lowers_the_activation_again(lab: Lab, number: int) -> None:
-    right, over = lab.draw(number), lab.draw(number, scale=100.0)
+    right, over = lab.right[number], lab.draw(number, scale=100.0)
     assert paired(lab.said(lab.guide, right, number) - lab.said(lab.guide, over, number))[1] > 0
     assert paired(lab.seen(right, number) - lab.seen(over, number))[1] > 0
 
@@ -205,7 +210,7 @@ def test_features_out_of_order_guide_nowhere(lab: Lab) -> None:
             return value
 
         pictures = lab.draw(number, value=shuffled)
-        right = lab.said(lab.judge, lab.draw(number), number)
+        right = lab.said(lab.judge, lab.right[number], number)
         gains.append(right - lab.said(lab.judge, pictures, number))
     assert paired(np.concatenate(gains))[1] > 0
 
@@ -217,7 +222,7 @@ def test_without_a_generator_the_guide_is_fooled(lab: Lab) -> None:
     """
     rises: dict[str, list[Floats]] = {"guided": [], "fooled": []}
     for number in range(len(OBJECTIVES)):
-        guided = lab.draw(number)
+        guided = lab.right[number]
         fooled = ascent(lab.guide.guide(number), guided.shape)
         for name, pictures in (("guided", guided), ("fooled", fooled)):
             by = [

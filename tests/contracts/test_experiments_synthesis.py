@@ -37,6 +37,12 @@ def test_settings_are_the_published_ones(name: str) -> None:
     assert config.synthesis.text is None, "driven by the empty prompt"
 
 
+@pytest.mark.parametrize("method", ["none", "best_of_n", "x0", "braindive"])
+def test_the_simulated_experiment_takes_the_methods_it_is_compared_with(method: str) -> None:
+    config = compose(["experiment=simulated_synthesis", f"guidance={method}"])
+    assert (config.guidance.name, config.guidance.sampler) == (method, "dpm")
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small NSD with localisers, and random models in the forms that are asked for."""

@@ -30,10 +30,10 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neuroattn.captioning.largest import Largest
 from neuroattn.core.errors import DataError
 
 ROWS, ITEMS = 1024, 4096  # targets and bank items of one product, which all share one room
-BLOCK = 16  # items that are looked at as one when the nearest are sought
 _NONE = -torch.inf
 _LEAST = -80.0  # smaller exponents give numbers below the normal range, which cost 30 times more
 #: Tiles of the bank: (draw, first place, embeddings (items, dim) as stored).
@@ -74,33 +74,37 @@ class Projection:
 
 @dataclass
 class _Sums:
-    """Running sums of one draw: everything is relative to ``exp(top)``."""
+    """Running sums of one draw: everything is relative to ``exp(temperature * top)``."""
 
-    top: Tensor  # (targets,) largest logit so far
+    temperature: float
+    top: Tensor  # (targets,) largest cosine so far
     mass: Tensor  # (targets,) sum of exp
     squares: Tensor  # (targets,) sum of exp squared
     norms: Tensor  # (targets,) sum of exp times norm
     mean: Tensor  # (targets, dim) sum of exp times direction
 
     @classmethod
-    def empty(cls, targets: int, dim: int, device: torch.device) -> _Sums:
+    def empty(cls, temperature: float, targets: int, dim: int, device: torch.device) -> _Sums:
         def zeros(*shape: int) -> Tensor:
             return torch.zeros(shape, device=device)
 
         top = torch.full((targets,), _NONE, device=device)
-        return cls(top, zeros(targets), zeros(targets), zeros(targets), zeros(targets, dim))
+        mass, squares, norms = (zeros(targets) for _ in range(3))
+        return cls(temperature, top, mass, squares, norms, zeros(targets, dim))
 
     def add(
         self,
         rows: slice,
-        logits: Float[Tensor, "targets items"],
+        cosine: Float[Tensor, "targets items"],
+        largest: Float[Tensor, " targets"],
         unit: Float[Tensor, "items dim"],
         norms: Float[Tensor, " items"],
     ) -> None:
-        """Take in one tile; ``logits`` are overwritten."""
-        top = torch.maximum(self.top[rows], logits.amax(1))
-        shrink = torch.exp(self.top[rows] - top)
-        weight = logits.sub_(top[:, None]).clamp_(min=_LEAST).exp_()
+        """Take in one tile, of which the largest are known; ``cosine`` is overwritten."""
+        top = torch.maximum(self.top[rows], largest)
+        shrink = self._share(self.top[rows], top)
+        # Differences of near cosines are exact; those of logits would be rounded before.
+        weight = cosine.sub_(top[:, None]).mul_(self.temperature).clamp_(min=_LEAST).exp_()
         self.top[rows] = top
         self.mass[rows] = self.mass[rows] * shrink + weight.sum(1)
         self.squares[rows] = self.squares[rows] * shrink**2 + torch.linalg.vecdot(weight, weight)
@@ -110,14 +114,19 @@ class _Sums:
     def merged(self, other: _Sums) -> _Sums:
         """The sums over both parts of the bank."""
         top = torch.maximum(self.top, other.top)
-        mine, theirs = torch.exp(self.top - top), torch.exp(other.top - top)
+        mine, theirs = self._share(self.top, top), self._share(other.top, top)
         return _Sums(
+            self.temperature,
             top,
             self.mass * mine + other.mass * theirs,
             self.squares * mine**2 + other.squares * theirs**2,
             self.norms * mine + other.norms * theirs,
             self.mean * mine[:, None] + other.mean * theirs[:, None],
         )
+
+    def _share(self, before: Tensor, now: Tensor) -> Tensor:
+        """What sums relative to one largest cosine are worth relative to another."""
+        return torch.exp(self.temperature * (before - now))
 
     @property
     def direction(self) -> Tensor:
@@ -169,7 +178,7 @@ def project(
         items in a draw.
     """
     dim = weights.shape[1]
-    group = max(ROWS, memory // (4 * (draws * (dim + 4) + 3 * top)))
+    group = max(ROWS, memory // (4 * (draws * (dim + 4) + 8 * top)))
     parts = [
         _project_group(
             torch.from_numpy(weights[start : start + group]).to(device),
@@ -188,8 +197,8 @@ def _project_group(
     weights: Tensor, tiles: Tiles, draws: int, temperature: float, *, top: int, keep: bool
 ) -> Projection:
     count, dim = weights.shape
-    sums = [_Sums.empty(count, dim, weights.device) for _ in range(draws)]
-    best = _Best(count, top, weights.device)
+    sums = [_Sums.empty(temperature, count, dim, weights.device) for _ in range(draws)]
+    best = Largest(count, top, weights.device)
     seen = np.zeros(draws, dtype=np.int64)
     step, room = min(ROWS, count), weights.new_empty(0)
     for draw, first, stored in tiles():
@@ -201,10 +210,10 @@ def _project_group(
             shape = rows.stop - rows.start, len(unit)
             cosine = room[: shape[0] * shape[1]].view(shape)
             torch.mm(weights[rows], unit.T, out=cosine)
-            best.take(rows, cosine, first)
-            sums[draw].add(rows, cosine.mul_(temperature), unit, norms)
+            largest = best.take(rows, cosine, first)
+            sums[draw].add(rows, cosine, largest, unit, norms)
     check_bank(seen)
-    return _finished(weights, sums, best, keep)
+    return _finished(weights, sums, best.settled(), keep)
 
 
 def _unit_tile(stored: NDArray, dim: int, device: torch.device) -> tuple[Tensor, Tensor]:  # type: ignore[type-arg]
@@ -250,62 +259,24 @@ def check_bank(seen: NDArray[np.int64]) -> None:
         )
 
 
-class _Best:
-    """The nearest items of each target so far: their cosines and places."""
-
-    def __init__(self, targets: int, top: int, device: torch.device) -> None:
-        self.top = top
-        self.cosine = torch.full((targets, top), _NONE, device=device)
-        self.place = torch.full((targets, top), -1, dtype=torch.int64, device=device)
-
-    def take(self, rows: slice, cosine: Float[Tensor, "targets items"], first: int) -> None:
-        """Take in one tile whose items begin at place ``first``.
-
-        The nearest items stand in the blocks whose largest are the largest, and after the first
-        tiles few blocks have one that gets in: so a tile is read once, and little of it sorted.
-        """
-        blocks = _blocks(cosine)
-        largest = blocks.amax(2)
-        more = largest > self.cosine[rows, -1:]
-        most = min(int(more.sum(1).max()), self.top)
-        if most == 0:
-            return
-        gaining = more.any(1).nonzero()
-        chosen = largest[gaining[:, 0]].topk(most, dim=1).indices
-        at = gaining[:, 0] + rows.start
-        inside = torch.arange(BLOCK, device=cosine.device)
-        values = blocks[gaining, chosen].flatten(1)
-        places = first + (chosen[..., None] * BLOCK + inside).flatten(1)
-        places = places.masked_fill(values == _NONE, -1)  # what fills up the last block is no item
-        kept = torch.cat([self.cosine[at], values], dim=1).topk(self.top, dim=1)
-        self.cosine[at] = kept.values
-        self.place[at] = torch.cat([self.place[at], places], dim=1).gather(1, kept.indices)
-
-
-def _blocks(cosine: Float[Tensor, "targets items"]) -> Float[Tensor, "targets blocks block"]:
-    """The items in blocks; what is missing of the last one is as far as can be."""
-    missing = -cosine.shape[1] % BLOCK
-    if missing:
-        cosine = torch.nn.functional.pad(cosine, (0, missing), value=_NONE)
-    return cosine.reshape(len(cosine), -1, BLOCK)
-
-
-def _finished(weights: Tensor, sums: list[_Sums], best: _Best, keep: bool) -> Projection:
+def _finished(
+    weights: Tensor, sums: list[_Sums], best: tuple[Tensor, Tensor], keep: bool
+) -> Projection:
     whole = sums[0]
     for other in sums[1:]:
         whole = whole.merged(other)
     direction = whole.direction
     apart = torch.stack([one.direction for one in sums]) if keep or len(sums) > 1 else None
-    there = int((best.place[0] >= 0).sum()) if len(best.place) else best.top
+    cosine, place = best
     return Projection(
         direction=direction.cpu().numpy(),
         norm=(whole.norms / whole.mass).cpu().numpy(),
         effective=(whole.mass.double() ** 2 / whole.squares.double()).cpu().numpy(),
-        best_cosine=best.cosine[:, 0].cpu().numpy(),
+        best_cosine=cosine[:, 0].cpu().numpy(),
         cosine=torch.linalg.vecdot(direction, weights).cpu().numpy(),
         stability=_stability(apart, len(weights)),
-        top=best.place[:, :there].cpu().numpy(),
-        top_cosine=best.cosine[:, :there].cpu().numpy(),
+        top=place.cpu().numpy(),
+        top_cosine=cosine.cpu().numpy(),
         draws=apart.cpu().numpy() if keep and apart is not None else np.zeros((0, 0, 0), "f4"),
     )
 

@@ -6,10 +6,10 @@ Imported by the command line at start-up, so it names code and never imports it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from neuroattn.core.config import (
     Choice,
@@ -81,8 +81,19 @@ class SteeredConfig(DenoisedConfig):
         check=lambda x: x >= 0,
         must="be 0 or more",
     )
+    scales: dict[str, float] = science(
+        {},
+        "Scales of single objectives in place of scale, as in {FFA-1: 2, EBA: 4}: which is best"
+        " differs between regions (docs/synthesis.md).",
+        check=lambda scales: all(value >= 0 for value in scales.values()),
+        must="be 0 or more",
+    )
     gradient: Gradient = science(Gradient.raw, "raw, or unit: the same size for every picture.")
     decoder: Decoder = science(Decoder.full, "full, or cheap: the tiny decoder in the guidance.")
+
+    def of(self, objective: str) -> Self:
+        """The keys for one objective: with its own scale, if it has one."""
+        return replace(self, scale=self.scales.get(objective, self.scale))
 
 
 @dataclass(kw_only=True)

@@ -61,6 +61,7 @@ from neuroattn.synthesis.registry import (
     DenoisedConfig,
     GuidanceConfig,
     RetrievalConfig,
+    SteeredConfig,
     SynthesisConfig,
     merges,
 )
@@ -85,6 +86,7 @@ def run(context: StageContext) -> StageResult:
     """
     config = context.section("synthesis", SynthesisConfig)
     wishes = wanted(config)
+    _check_scales(context.section("guidance", GuidanceConfig), config.objectives)
     job = Job(context, config, wishes)
     if merges(config):
         records, facts = _joined(context, config)
@@ -130,6 +132,24 @@ def wanted(config: SynthesisConfig) -> list[Wish]:
     return wishes
 
 
+def _check_scales(guidance: GuidanceConfig, objectives: Sequence[str]) -> None:
+    """Refuse a scale for what no pictures are made for.
+
+    Raises
+    ------
+    ConfigError : it is no objective of this run.
+    """
+    named = guidance.scales if isinstance(guidance, SteeredConfig) else {}
+    unknown = [name for name in named if name not in objectives]
+    if unknown:
+        raise ConfigError(
+            f"guidance.scales names no objective of this run: {', '.join(unknown)}",
+            expected=", ".join(objectives),
+            found=", ".join(unknown),
+            fix="write it as in synthesis.objectives, or leave it out",
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Job:
     """Everything that one run draws with; what is heavy is loaded when it is first needed."""
@@ -172,11 +192,12 @@ class Job:
         made: Generator = GENERATORS.load(config.name)(config, choose_device(self.device))
         return made
 
-    @cached_property
-    def method(self) -> Method:
-        """The method."""
-        made: Method = GUIDANCE.load(self.guidance.name)(self.guidance)
-        return made
+    def method(self, objective: str | None) -> Method:
+        """The method for an objective; for none of them, what it is compared with."""
+        steered = isinstance(self.guidance, SteeredConfig) and objective is not None
+        config = self.guidance.of(objective) if steered else self.guidance
+        made: Method = GUIDANCE.load(config.name)(config)
+        return made if objective is not None else made.unguided()
 
     @cached_property
     def told(self) -> dict[str, Prompts]:
@@ -233,11 +254,10 @@ class Job:
         kept = finished(folder, one, chunk, self.recipe)
         if kept is not None:
             return kept
-        method = self.method if one.objective is not None else self.method.unguided()
         value = self.guide.guide(number if one.objective is not None else 0)
         scene = self._scene(one, value, chunk)
         with memory_named(len(chunk.seeds)), exact_kernels():
-            drawn = method.draw(scene, chunk.seeds)
+            drawn = self.method(one.objective).draw(scene, chunk.seeds)
             pictures = eight_bits(drawn.pixels)
             records = self._records(one, chunk, drawn, pictures)
         passes = {name: float(count) for name, count in asdict(scene.account).items()}

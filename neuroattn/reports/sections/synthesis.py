@@ -200,15 +200,15 @@ def _about(sources: Sources, own: pd.DataFrame) -> str:
     """Encoder, generator, seeds and scale, as they stand under every grid."""
     facts = sources.parents[STAGE].json("generator.json")
     generator = facts.get("generator") or {}
-    config = sources.parents[STAGE].config
-    scale = config.get("guidance", {}).get("scale")
+    guidance = sources.parents[STAGE].config.get("guidance", {})
+    scale = guidance.get("scales", {}).get(own["objective"].iloc[0], guidance.get("scale"))
     seeds = own["seed"].astype(int)
     parts = [
         f"predicted activation by {', '.join(map(str, facts.get('guides', [])))}",
         f"generator {generator['name']}" if generator else "",
         f"seeds {seeds.min()} to {seeds.max()}",
         "" if scale is None else f"scale {scale:g}",
-        f"{config.get('guidance', {}).get('name', '')}",
+        f"{guidance.get('name', '')}",
     ]
     return "; ".join(part for part in parts if part)
 

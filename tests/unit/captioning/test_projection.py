@@ -49,8 +49,9 @@ def test_the_stream_gives_what_the_definition_gives(temperature: float) -> None:
     bank, weights = _bank(), _weights()
     wanted, share = _direct(weights, bank, temperature)
     found = project(weights, _tiles(bank, draws=3), draws=3, temperature=temperature, top=7)
-    np.testing.assert_allclose(found.embedding, wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max())
-    np.testing.assert_allclose(found.effective, 1 / (share**2).sum(1), rtol=2e-4)
+    off = max(1e-5, 6e-8 * temperature)  # a cosine in single precision is known to 6e-8
+    np.testing.assert_allclose(found.embedding, wanted, rtol=1e-4, atol=off * np.abs(wanted).max())
+    np.testing.assert_allclose(found.effective, 1 / (share**2).sum(1), rtol=2e-4 + 2 * off)
     cosine = weights @ (bank / np.linalg.norm(bank, axis=1, keepdims=True)).T
     np.testing.assert_allclose(found.best_cosine, cosine.max(1), atol=1e-6)
     np.testing.assert_array_equal(found.top, np.argsort(-cosine, axis=1)[:, :7])

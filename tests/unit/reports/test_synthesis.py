@@ -109,8 +109,19 @@ def test_what_stands_under_a_grid_names_encoder_generator_seeds_and_scale(
 ) -> None:
     images = sources.parents["synthesize"].table("images.tsv")
     told = synthesis._about(sources, images)
-    for word in ("predicted activation by ridge", "generator folder", "seeds 0 to 6", "scale"):
+    for word in ("predicted activation by ridge", "generator folder", "seeds 0 to 6", "scale 1;"):
         assert word in told
+
+
+def test_a_scale_of_its_own_stands_under_the_grid(sources: Sources) -> None:
+    guidance = sources.parents["synthesize"].config["guidance"]
+    images = sources.parents["synthesize"].table("images.tsv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(guidance, "scales", {"early_sim": 0.25})
+        told = {name: synthesis._about(sources, rows) for name, rows in images.groupby("objective")}
+    assert "scale 0.25;" in told.pop("early_sim")
+    assert told
+    assert all("scale 1;" in one for one in told.values())
 
 
 def test_rows_of_a_grid_share_their_seeds(sources: Sources) -> None:

@@ -84,6 +84,19 @@ def test_a_judge_and_a_further_guide_have_their_say(done: Artefact, run) -> None
     assert done.files["images/none-000000.png"]
 
 
+def test_an_objective_may_have_a_scale_of_its_own(done: Artefact, run) -> None:
+    def alone(made: RootConfig) -> None:
+        made.guidance.scales = {"late_sim": 0.0}
+
+    own, names = run(alone, objectives=["early_sim", "late_sim"]), [f"{n:06d}" for n in range(4)]
+    digests = {name: entry["sha256"] for name, entry in own.files.items()}
+    for seed in names:
+        plain = digests[f"images/none-{seed}.png"]
+        assert digests[f"images/late_sim-windowed-{seed}.png"] == plain, "a scale of 0 is none"
+        early = f"images/early_sim-windowed-{seed}.png"
+        assert plain != digests[early] == done.files[early]["sha256"], "the others keep theirs"
+
+
 def test_retrieval_takes_the_real_pictures_that_are_predicted_highest(run, tiny_data) -> None:
     def retrieval(made: RootConfig) -> None:
         made.guidance = RetrievalConfig()
@@ -136,6 +149,10 @@ def _sampler(made: RootConfig) -> None:
     made.guidance.sampler = "flow"
 
 
+def _scales(made: RootConfig) -> None:
+    made.guidance.scales = {"early": 1.0}
+
+
 @pytest.mark.parametrize(
     ("change", "given", "says"),
     [
@@ -144,6 +161,7 @@ def _sampler(made: RootConfig) -> None:
         (None, {"judge_fold": 7, "judge": "encoder=linear_pool"}, "no fold 7"),
         (_folder, {}, "/nowhere"),
         (_sampler, {}, "flow"),
+        (_scales, {}, "no objective of this run: early"),
     ],
 )
 def test_what_is_wrong_is_said(run, change: Change | None, given: dict, says: str) -> None:

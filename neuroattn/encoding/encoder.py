@@ -18,13 +18,14 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.config import restore
 from neuroattn.core.errors import ArtefactError, ConfigError
 from neuroattn.core.tables import TARGETS, read_tsv, rois_of
-from neuroattn.encoding.readout import DESCRIPTION, read_model
+from neuroattn.encoding.readout import DESCRIPTION, read_arrays, read_model
 from neuroattn.encoding.registry import ENCODERS, EncoderConfig
 from neuroattn.features.backbones import Backbone, choose_device
 from neuroattn.features.joined import PARENT, further, layer_of
@@ -42,6 +43,8 @@ class Encoder(nn.Module):
     readouts : one module per fold, tokens by layer to responses; their mean is returned.
     targets : one row per target (columns target, hemisphere, rois).
     also : further networks whose layers are read as ``name:layer``, by name.
+    fitted : (targets,) whether every fold's model predicts a target, None for all; one that was
+        left out when targets were selected (``dataset.ceiling.select``) answers 0.
     """
 
     def __init__(
@@ -50,10 +53,12 @@ class Encoder(nn.Module):
         readouts: Sequence[nn.Module],
         targets: pd.DataFrame,
         also: Mapping[str, Backbone] | None = None,
+        fitted: NDArray[np.bool_] | None = None,
     ) -> None:
         super().__init__()
         self.backbone, self.targets, self.also = backbone, targets, dict(also or {})
         self.readouts = nn.ModuleList(readouts).to(backbone.device)
+        self.fitted = np.ones(len(targets), dtype=bool) if fitted is None else fitted
         self.requires_grad_(False)
         self.eval()
 
@@ -117,10 +122,12 @@ class Encoder(nn.Module):
         member = np.array([roi in rois_of(cell) for cell in self.targets["rois"]])
         if side:
             member &= (self.targets["hemisphere"] == side).to_numpy()
+        member &= self.fitted
         if not member.any():
-            known = sorted({roi for cell in self.targets["rois"] for roi in rois_of(cell)})
+            cells = self.targets.loc[self.fitted, "rois"]
+            known = sorted({roi for cell in cells for roi in rois_of(cell)})
             raise ConfigError(
-                f"no target is in the region {name}",
+                f"no fitted target is in the region {name}",
                 expected=" | ".join(known) or "indices: this dataset names no regions",
                 found=name,
                 fix="name one of them, with lh. or rh. before it for one hemisphere",
@@ -136,6 +143,13 @@ class Encoder(nn.Module):
                 expected=f"indices from 0 to {count - 1}",
                 found=f"{chosen[:5]}",
                 fix="take indices from the column target of targets.tsv",
+            )
+        if not self.fitted[chosen].all():
+            raise ConfigError(
+                "some of these targets were not fitted: dataset.ceiling.select left them out",
+                expected="fitted targets",
+                found=f"{int((~self.fitted[chosen]).sum())} that are not",
+                fix="take others, or fit again with dataset.ceiling.select=null",
             )
         weights = np.zeros(count)
         weights[chosen] = 1 / len(chosen)
@@ -167,12 +181,57 @@ def load_encoder(path: str | Path, *, fold: int | None = None, device: str = "au
     folds = _folds(artefact, fold, subjects)
     section = artefact.config["encoder"]
     config: EncoderConfig = restore(ENCODERS[section["name"]].schema, section)
+    each = [int((targets["subject"].astype(str) == name).sum()) for name in subjects]
+    units = [list(zip(folders, _widths(folders, each), strict=True)) for folders in folds]
     readouts = [
-        _side_by_side([read_model(config, artefact, folder).module() for folder in folders])
-        for folders in folds
+        _side_by_side([_readout(config, artefact, *unit) for unit in fold]) for fold in units
     ]
+    fitted = np.all([np.concatenate([_fitted(artefact, *u) for u in fold]) for fold in units], 0)
     also = {name: _backbone(artefact, device, PARENT + name) for name in further(artefact.inputs)}
-    return Encoder(_backbone(artefact, device), readouts, targets, also)
+    return Encoder(_backbone(artefact, device), readouts, targets, also, fitted)
+
+
+def _widths(folders: list[str], each: list[int]) -> list[int]:
+    """Targets of each model of a fold: of its subject, or of all where one model has them all."""
+    return each if len(folders) == len(each) else [sum(each)]
+
+
+def _readout(config: EncoderConfig, artefact: Artefact, folder: str, width: int) -> nn.Module:
+    """A model that answers for all ``width`` targets of its unit, selected or not."""
+    module: nn.Module = read_model(config, artefact, folder).module()
+    columns = selected(artefact, folder)
+    return module if columns is None else Widened(module, columns, width)
+
+
+def selected(artefact: Artefact, folder: str) -> NDArray[np.int64] | None:
+    """The targets of its unit that a model was fitted to; None where it has all of them."""
+    name = f"{folder}/selection.safetensors"
+    if name not in artefact.files:
+        return None
+    return np.asarray(read_arrays(artefact.path(name))["targets"], dtype=np.int64)
+
+
+def _fitted(artefact: Artefact, folder: str, width: int) -> NDArray[np.bool_]:
+    """Which targets of its unit (width,) a model was fitted to."""
+    columns = selected(artefact, folder)
+    return np.isin(np.arange(width), np.arange(width) if columns is None else columns)
+
+
+class Widened(nn.Module):
+    """A readout of selected targets among all; those that were left out answer 0."""
+
+    def __init__(self, readout: nn.Module, columns: NDArray[np.int64], targets: int) -> None:
+        super().__init__()
+        self.readout, self.targets = readout, targets
+        self.register_buffer("columns", torch.from_numpy(columns))
+
+    def forward(
+        self, tokens: Mapping[str, Float[Tensor, "images tokens _"]]
+    ) -> Float[Tensor, "images targets"]:
+        """Predicted responses of all targets."""
+        found = self.readout(tokens)
+        wide: Tensor = found.new_zeros(len(found), self.targets)
+        return wide.index_copy(1, self.get_buffer("columns"), found)
 
 
 class SideBySide(nn.Module):

@@ -95,12 +95,12 @@ def _write(context: StageContext, encoder: Encoder, shown: Sequence[Shown]) -> N
 
 
 def predict(encoder: Encoder, shown: Sequence[Shown]) -> NDArray[np.float32]:
-    """Predicted responses (pictures, targets)."""
+    """Predicted responses (pictures, targets); NaN for targets that were not fitted."""
     pictures = [picture.read() for picture in shown]
     with torch.no_grad():
         tokens = encoder.tokens(lambda backbone: _fitted(pictures, backbone.config))
         out: NDArray[np.float32] = encoder.respond(tokens).cpu().numpy()
-    return out
+    return np.where(encoder.fitted, out, np.float32(np.nan))
 
 
 def _fitted(pictures: Sequence[NDArray[np.uint8]], config: BackboneConfig) -> torch.Tensor:

@@ -6,8 +6,9 @@ Payload: ``evaluation.tsv``, ``halves.tsv``, ``gains.tsv``, ``matrix.tsv``, ``re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,15 +34,28 @@ from neuroattn.synthesis.evaluate import (
     referee_table,
 )
 from neuroattn.synthesis.evaluation_schemas import EvaluationConfig
+from neuroattn.synthesis.guide import trained_on
 from neuroattn.synthesis.halves import half_table
 from neuroattn.synthesis.jobs import png
 from neuroattn.synthesis.judged import Opinion
+from neuroattn.synthesis.registry import SynthesisConfig
 from neuroattn.synthesis.retrieval import best_pictures
-from neuroattn.synthesis.views import Pictures, Views, open_views, preferred, small
+from neuroattn.synthesis.views import (
+    TOGETHER,
+    Pictures,
+    Views,
+    open_views,
+    preferred,
+    small,
+)
 from neuroattn.synthesis.wishes import Wish
 
 EVALUATION, GAINS, MATRIX, REFEREE = "evaluation.tsv", "gains.tsv", "matrix.tsv", "referee.tsv"
 FACTS, REAL, SHOWN, HALVES = "evaluation.json", "real.tsv", "real", "halves.tsv"
+REAL_COLUMNS = (
+    "file", "objective", "rank", "image", "guide_activation", "judge_activation", "guide_learned",
+    "judge_learned",
+)  # fmt: skip
 _SIDE = 256  # of reference pictures; features see them at their network's own size
 
 
@@ -98,16 +112,26 @@ def assess(
     return headline(measures, gains, {wish.text: wish.slug.lower() for wish in wishes})
 
 
-def _read(context: StageContext, files: Sequence[str]) -> Pictures:
-    """Pictures of the payload, which are all of one size."""
-    found = []
-    for file in files:
-        with Image.open(context.out.folder / file) as picture:
-            found.append(np.asarray(picture.convert("RGB")))
-    sides = {picture.shape[:2] for picture in found}
-    if len(sides) > 1:  # retrieved pictures may differ
-        found = [_square(picture) for picture in found]
-    return np.stack(found)
+def _read(context: StageContext, files: Sequence[str]) -> Iterator[Pictures]:
+    """Pictures of the payload, some at a time, all of one size."""
+    paths = [context.out.folder / file for file in files]
+    fit = _square if len({_size(path) for path in paths}) > 1 else _same  # retrieved ones differ
+    for start in range(0, len(paths), TOGETHER):
+        yield np.stack([fit(_pixels(path)) for path in paths[start : start + TOGETHER]])
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as picture:  # reads no pixels
+        return picture.size
+
+
+def _pixels(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def _same(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return picture
 
 
 def _square(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -136,8 +160,20 @@ def _reference(
 
 
 def _real(context: StageContext, count: int, panel: Panel, wishes: Sequence[Wish]) -> None:
-    """The real pictures that the guide puts highest, for figures."""
+    """The real pictures that the guide puts highest, and who learned from them.
+
+    Under several folds a test picture of the guide's is a training picture of another fold's judge,
+    whose word on it is then no prediction.
+    """
     rows: list[dict[str, Any]] = []
+    config = context.section("synthesis", SynthesisConfig)
+    opinions = (
+        ("guide", panel.guide, config.fold), ("judge", panel.judge, config.judge_fold),
+    )  # fmt: skip
+    learned = {
+        by: trained_on(opinion.sources[0].artefact, fold) if opinion else set()
+        for by, opinion, fold in opinions
+    }
     for number, wish in enumerate(wishes if count else ()):
         best = list(best_pictures(context, panel.guide, number, count))
         for rank, (image, picture) in enumerate(best, start=1):
@@ -145,12 +181,11 @@ def _real(context: StageContext, count: int, panel: Panel, wishes: Sequence[Wish
             with context.out.file(name) as target:
                 target.write_bytes(png(picture))
             row = {"file": name, "objective": wish.text, "rank": rank, "image": image}
-            for by, opinion in (("guide", panel.guide), ("judge", panel.judge)):
+            for by, opinion, _ in opinions:
                 told = opinion(picture[None])[0]["values"][wish.text] if opinion else np.nan
-                row[f"{by}_activation"] = told
+                row |= {f"{by}_activation": told, f"{by}_learned": int(image in learned[by])}
             rows.append(row)
-    names = ("file", "objective", "rank", "image", "guide_activation", "judge_activation")
-    context.out.table(REAL, pd.DataFrame(rows, columns=list(names)))
+    context.out.table(REAL, pd.DataFrame(rows, columns=list(REAL_COLUMNS)))
 
 
 def _facts(

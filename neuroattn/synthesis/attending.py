@@ -19,15 +19,20 @@ _ATTENDED = 1.0  # places above the mean, which is 1
 def self_attention_guided(
     scene: Scene, latents: Tensor, level: Level, condition: Condition, scale: float
 ) -> Tensor:
-    """The prediction, exaggerated against the one for latents whose attended places are blurred."""
+    """The prediction, exaggerated against the one for latents whose attended places are blurred.
+
+    Both sides of that difference are without classifier-free guidance: it is added to what the
+    text makes of the prediction, and does not undo it.
+    """
     generator = scene.generator
-    scene.account.network += 1
-    said, attention = cast("Attending", generator).predict_attended(latents, level, condition)
-    clean = generator.x0(latents, said, level)
-    epsilon = generator.epsilon(latents, said, level)
-    blurred = degraded(clean, attention)
-    without = scene.predict(generator.noised(blurred, epsilon, level), level, condition)
-    return said + scale * (said - without)
+    scene.account.network += 2
+    plain, attention = cast("Attending", generator).predict_attended(latents, level, condition)
+    clean = generator.x0(latents, plain, level)
+    epsilon = generator.epsilon(latents, plain, level)
+    noisy = generator.noised(degraded(clean, attention), epsilon, level)
+    without = generator.predict(noisy, level, condition)
+    said = plain if scene.guidance == 1 else scene.predict(latents, level, condition)
+    return said + scale * (plain - without)
 
 
 def degraded(clean: Tensor, attention: Tensor) -> Tensor:

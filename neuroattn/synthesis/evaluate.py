@@ -22,7 +22,7 @@ diversity            1 - cosine over all pairs (the set)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,14 +78,19 @@ class Seen:
     matched: Sequence[str]
 
 
-def look(files: Sequence[str], pictures: Pictures, views: Views) -> Seen:
-    """Show pictures to all views once."""
+def look(files: Sequence[str], blocks: Iterable[Pictures], views: Views) -> Seen:
+    """Show pictures, in the order of their files and some at a time, to all views once."""
+    seen = [
+        (views.features(block), small(list(block)), views.judged(block), views.matched(block))
+        for block in blocks
+    ]
+    features, pixels, judged, matched = zip(*seen, strict=True)
     return Seen(
         {file: row for row, file in enumerate(files)},
-        views.features(pictures),
-        small(list(pictures)),
-        views.judged(pictures),
-        views.matched(pictures),
+        np.concatenate(features),
+        np.concatenate(pixels),
+        {name: np.concatenate([one[name] for one in judged]) for name in judged[0]},
+        [name for part in matched for name in part],
     )
 
 
@@ -216,7 +221,8 @@ def matrix_table(
 def asked_regions(wish: Wish) -> frozenset[str]:
     """The regions that an objective raises, without their hemispheres."""
     raised = [part for part in wish.raised if part.factor > 0 and part.kind == "region"]
-    return frozenset(part.name.removeprefix("lh.").removeprefix("rh.") for part in raised)
+    names = [name for part in raised for name in part.regions]
+    return frozenset(name.removeprefix("lh.").removeprefix("rh.") for name in names)
 
 
 def referee_table(files: Sequence[str], seen: Seen) -> pd.DataFrame:

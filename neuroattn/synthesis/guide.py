@@ -21,7 +21,7 @@ from neuroattn.core.artefact import Artefact
 from neuroattn.core.config import restore
 from neuroattn.core.errors import ArtefactError, ConfigError, DataError
 from neuroattn.encoding.attention_readout import AttentionModel
-from neuroattn.encoding.encoder import Encoder, load_encoder
+from neuroattn.encoding.encoder import Encoder, Widened, load_encoder, selected
 from neuroattn.encoding.queries import Free, Own
 from neuroattn.encoding.readout import DESCRIPTION, read_model
 from neuroattn.encoding.registry import ENCODERS, EncoderConfig
@@ -101,6 +101,7 @@ def read_source(
     check_gradient(encoder, artefact.label)
     facts = Facts(
         targets=encoder.targets,
+        fitted=encoder.fitted,
         predicted=lambda: test_predictions(artefact),
         profiles=lambda: profiles(encoder, artefact),
         parcels=lambda: parcels(artefact),
@@ -151,14 +152,25 @@ def profiles(encoder: Encoder, artefact: Artefact) -> NDArray[np.float32]:
 
     Of any other readout, their predicted responses to the test pictures, centred.
     """
-    first = encoder.readouts[0]
-    if isinstance(first, RidgeModule):
-        names = [f"weight{index}" for index in range(len(first.layers))]
-        tables = [first.get_buffer(name).cpu().numpy() for name in names]
-        return np.concatenate(tables).T.astype(np.float32)
-    predicted = test_predictions(artefact)
-    centred: NDArray[np.float32] = np.nan_to_num(predicted - np.nanmean(predicted, 0)).T
-    return centred
+    readout = encoder.readouts[0]
+    inner = readout.readout if isinstance(readout, Widened) else readout
+    if not isinstance(inner, RidgeModule):
+        predicted = test_predictions(artefact)
+        known = predicted[:, encoder.fitted]
+        return _spread(np.nan_to_num(known - np.nanmean(known, 0)).T, encoder.fitted)
+    names = [f"weight{index}" for index in range(len(inner.layers))]
+    own = np.concatenate([inner.get_buffer(name).cpu().numpy() for name in names]).T
+    if not isinstance(readout, Widened):
+        return own.astype(np.float32)
+    there = np.isin(np.arange(len(encoder.fitted)), readout.get_buffer("columns").cpu().numpy())
+    return _spread(own, there)
+
+
+def _spread(rows: NDArray[np.floating], there: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Rows of those targets that are there, among all; zeros for the others."""
+    table = np.zeros((len(there), rows.shape[1]), dtype=np.float32)
+    table[there] = rows
+    return table
 
 
 def parcels(artefact: Artefact) -> dict[str, NDArray[np.int64]]:
@@ -170,15 +182,19 @@ def parcels(artefact: Artefact) -> dict[str, NDArray[np.int64]]:
     if not isinstance(model, AttentionModel) or isinstance(model.asked, Free):
         return {}
     table = model.asked.shown if isinstance(model.asked, Own) else model.asked
-    return {name: table.targets_of(name) for name in table.names}
+    columns = selected(artefact, folder)
+    rows = {name: table.targets_of(name) for name in table.names}
+    return rows if columns is None else {name: columns[own] for name, own in rows.items()}
 
 
 def shared_images(first: Artefact, second: Artefact, folds: tuple[int | None, int | None]) -> int:
     """How many pictures both encoders were fitted on."""
-    used = [
-        table.loc[(table["side"] == "train") & ((table["fold"] == fold) | (fold is None)), "image"]
-        for table, fold in zip(
-            (first.table("folds.tsv"), second.table("folds.tsv")), folds, strict=True
-        )
-    ]
-    return len(set(used[0]) & set(used[1]))
+    used = [trained_on(one, fold) for one, fold in zip((first, second), folds, strict=True)]
+    return len(used[0] & used[1])
+
+
+def trained_on(artefact: Artefact, fold: int | None) -> set[int]:
+    """Pictures that a fold's model was fitted on; any fold's, if none is named."""
+    table = artefact.table("folds.tsv")
+    own = (table["side"] == "train") & ((table["fold"] == fold) | (fold is None))
+    return set(table.loc[own, "image"].astype(int))

@@ -31,7 +31,6 @@ from neuroattn.synthesis.registry import SynthesisConfig
 Record = dict[str, Any]
 Pictures = UInt8[np.ndarray, "images height width 3"]
 DONE, FAILED = "done", "failed"
-UNGUIDED = "none"
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 

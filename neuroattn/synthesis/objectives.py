@@ -20,7 +20,7 @@ from torch import Tensor
 
 from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.core.tables import rois_of
-from neuroattn.synthesis.wishes import Part, Wish
+from neuroattn.synthesis.wishes import UNION, Part, Wish
 
 Weights = NDArray[np.float64]
 
@@ -54,6 +54,7 @@ class Facts:
     Parameters
     ----------
     targets : the encoder's targets, with subject, hemisphere, rois.
+    fitted : (targets,) which of them it predicts; the others belong to nothing.
     predicted : gives (images, targets): responses predicted to the test pictures.
     profiles : gives (targets, _): by what targets are alike, for clusters.
     parcels : name -> targets that read an attention query.
@@ -61,6 +62,7 @@ class Facts:
     """
 
     targets: pd.DataFrame
+    fitted: NDArray[np.bool_]
     predicted: Callable[[], NDArray[np.float32]]
     profiles: Callable[[], NDArray[np.float32]]
     parcels: Callable[[], Mapping[str, NDArray[np.int64]]]
@@ -71,7 +73,8 @@ class Facts:
         """Region -> which targets it has; names as they stand, and with ``lh.`` or ``rh.``."""
         cells = [rois_of(cell) for cell in self.targets["rois"]]
         names = list(dict.fromkeys(name for cell in cells for name in cell))
-        found = {name: np.array([name in cell for cell in cells]) for name in names}
+        found = {name: np.array([name in cell for cell in cells]) & self.fitted for name in names}
+        found = {name: member for name, member in found.items() if member.any()}
         side = self.targets["hemisphere"].fillna("").astype(str)
         both = {
             f"{one}.{name}": member & (side == one).to_numpy()
@@ -96,9 +99,17 @@ def resolve(wish: Wish, facts: Facts) -> Objective:
     raised = np.sum([part.factor * weights(part, facts) for part in wish.raised], axis=0)
     spared = np.array([weights(part, facts) for part in wish.spared])
     spared = spared.reshape(len(wish.spared), len(facts.targets))
-    usual = np.nanmean(facts.predicted(), 0) @ spared.T if wish.spared else np.zeros(0)
+    usual = _usual(facts) @ spared.T if wish.spared else np.zeros(0)
     tensors = (torch.tensor(array, dtype=torch.float32) for array in (raised, spared, usual))
     return Objective(wish, *tensors)
+
+
+def _usual(facts: Facts) -> Weights:
+    """Mean predicted response (targets,) to the test pictures; 0 of what is not predicted."""
+    predicted = facts.predicted()[:, facts.fitted]
+    usual = np.zeros(len(facts.targets))
+    usual[facts.fitted] = np.nanmean(predicted, 0)
+    return usual
 
 
 def weights(part: Part, facts: Facts) -> Weights:
@@ -107,9 +118,16 @@ def weights(part: Part, facts: Facts) -> Weights:
 
 
 def _region(name: str, facts: Facts) -> Weights:
-    if name not in facts.regions:
-        raise _absent(f"no target is in the region {name}", facts.regions, name)
-    return subject_means(facts.regions[name], facts.targets["subject"])
+    return subject_means(_members(name, facts), facts.targets["subject"])
+
+
+def _members(name: str, facts: Facts) -> NDArray[np.bool_]:
+    """The targets (targets,) of a region, or of any of several (``FFA-1|FFA-2``)."""
+    unknown = [one for one in name.split(UNION) if one not in facts.regions]
+    if unknown:
+        raise _absent(f"no target is in the region {unknown[0]}", facts.regions, unknown[0])
+    members: NDArray[np.bool_] = np.any([facts.regions[one] for one in name.split(UNION)], axis=0)
+    return members
 
 
 def subject_means(member: NDArray[np.bool_], subjects: pd.Series[str]) -> Weights:
@@ -138,6 +156,10 @@ def _parcel(name: str, facts: Facts) -> Weights:
 def _of(rows: NDArray[np.int64], facts: Facts) -> Weights:
     member = np.zeros(len(facts.targets), dtype=bool)
     member[rows] = True
+    if not (member & facts.fitted).any():
+        found = f"none of {len(rows)}"
+        raise _absent("no target of this objective was fitted", ["fitted targets"], found)
+    member &= facts.fitted
     return subject_means(member, facts.targets["subject"])
 
 
@@ -147,9 +169,7 @@ def _cluster(name: str, facts: Facts) -> Weights:
     number, _, count = place.partition("/")
     if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
         raise _absent(f"the cluster {name} cannot be read", ["cluster:1/3@REGION"], name)
-    if region not in facts.regions:
-        raise _absent(f"no target is in the region {region}", facts.regions, region)
-    rows = np.flatnonzero(facts.regions[region])
+    rows = np.flatnonzero(_members(region, facts))
     if len(rows) < int(count):
         raise _absent(f"{region} has {len(rows)} targets", [f"{len(rows)} clusters at most"], count)
     labels = clusters(facts.profiles()[rows], int(count))
@@ -180,6 +200,8 @@ def _direction(name: str, facts: Facts) -> Weights:
     if found.shape != (len(facts.targets),) or not np.isfinite(found).all() or not found.any():
         told = f"{found.shape}, finite: {bool(np.isfinite(found).all())}"
         raise _no_direction(file, len(facts.targets), told)
+    if found[~facts.fitted].any():
+        raise _no_direction(file, len(facts.targets), "weights of targets that were not fitted")
     unit: Weights = found / np.abs(found).sum()
     return unit
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from neuroattn.core.errors import DataError
-from neuroattn.synthesis.jobs import DONE, UNGUIDED, Record
+from neuroattn.synthesis.jobs import DONE, Record
+from neuroattn.synthesis.registry import UNGUIDED
 from neuroattn.synthesis.wishes import Wish
 
 COLUMNS: Final = (
@@ -36,7 +37,8 @@ def image_table(records: Sequence[Record], wishes: Sequence[Wish], share: float)
                 and record["objective"] in (wish.text, None)
             ]
             parts.append(ranked(pd.DataFrame(rows, columns=list(COLUMNS)), share))
-    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+    drawn = [part for part in parts if len(part)]  # a job may own no chunk
+    return pd.concat(drawn, ignore_index=True) if drawn else parts[0]
 
 
 def _row(record: Record, wish: Wish) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from math import floor
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,7 +30,9 @@ from neuroattn.core.stage import Stage
 from neuroattn.generators.registry import GENERATORS
 from neuroattn.generators.registry import GUIDANCE as EMBEDDED_GUIDANCE
 from neuroattn.synthesis.evaluation_schemas import EvaluationConfig, evaluation_leaves
+from neuroattn.synthesis.wishes import Wish, parse
 
+UNGUIDED = "none"  # the method, and the name of the pictures that belong to every objective
 JUDGE, GUIDE, SHARD = "judge", "guide", "shard"  # how cited artefacts are called
 TOLD = "captions"  # and the one whose captions pictures are drawn from
 
@@ -67,7 +70,7 @@ class DenoisedConfig(GuidanceConfig):
 class UnguidedConfig(DenoisedConfig):
     """The generator alone: what pictures look like when nobody asks for anything."""
 
-    name: str = science("none", "The choice's name in its registry.")
+    name: str = science(UNGUIDED, "The choice's name in its registry.")
 
 
 @dataclass(kw_only=True)
@@ -134,13 +137,19 @@ class WindowedConfig(SteeredConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.start >= self.stop:
+        first, last = self.window
+        if first >= last:
             raise ConfigError(
-                "the window of guidance is empty",
-                expected="guidance.start below guidance.stop",
+                f"the window of guidance is empty: it holds none of the {self.steps} steps",
+                expected="guidance.start below guidance.stop by a step or more",
                 found=f"{self.start} and {self.stop}",
                 fix="set guidance.start=0.4 guidance.stop=1",
             )
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """The first step that may be guided, and the first after it that may not."""
+        return floor(self.start * self.steps), floor(self.stop * self.steps)
 
 
 @dataclass(kw_only=True)
@@ -305,6 +314,25 @@ class SynthesisConfig(Section):
             )
 
 
+def check_objectives(synthesis: SynthesisConfig) -> list[Wish]:
+    """The objectives, read before anything is built.
+
+    Raises
+    ------
+    ConfigError : there is none, one cannot be read, or two have one name for files.
+    """
+    wishes = [parse(text) for text in synthesis.objectives]
+    slugs = [wish.slug for wish in wishes]
+    if not wishes or len(set(slugs)) < len(slugs) or UNGUIDED in slugs:
+        raise ConfigError(
+            "it is not clear for what pictures are to be made",
+            expected="objectives with different names",
+            found=", ".join(synthesis.objectives) or "none",
+            fix="set synthesis.objectives=[FFA-1,PPA]   (docs/synthesis.md)",
+        )
+    return wishes
+
+
 def merges(synthesis: SynthesisConfig) -> bool:
     """Whether a run puts the pictures of other jobs together, and draws none."""
     return synthesis.shards > 1 and synthesis.shard is None
@@ -312,6 +340,7 @@ def merges(synthesis: SynthesisConfig) -> bool:
 
 def _cites(config: Any) -> Mapping[str, tuple[str, str]]:
     wanted = config.synthesis
+    check_objectives(wanted)
     cited = {f"{GUIDE}/{name}": ("encode", which) for name, which in wanted.guides.items()}
     if wanted.judge:
         cited[JUDGE] = ("encode", wanted.judge)
@@ -358,9 +387,9 @@ def _label(config: Any) -> str:
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="synthesize",
-        version=1,
+        version=2,
         about="draw pictures that a fitted encoder predicts to drive a region, and judge them",
-        reads=("synthesis", "guidance", "generator"),
+        reads=("synthesis", "guidance", "generator", "seed"),
         parents=_parents,
         cites=_cites,
         leaves="neuroattn.synthesis.registry:leaves",

@@ -16,12 +16,15 @@ from neuroattn.data.registry import DatasetConfig
 from neuroattn.synthesis.guide import test_predictions
 from neuroattn.synthesis.judged import Opinion
 from neuroattn.synthesis.objectives import Objective
+from neuroattn.synthesis.registry import SynthesisConfig
 
 
 def best_pictures(
     context: StageContext, guide: Opinion, number: int, count: int
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Ids and pixels of the test pictures with the highest value, the highest first.
+
+    Where one fold guides (``synthesis.fold``) they are that fold's: it learned from the others.
 
     Raises
     ------
@@ -31,12 +34,18 @@ def best_pictures(
     values = _values(guide.objectives[0][number], test_predictions(source.artefact))
     with source.artefact.hdf5("predictions.h5") as file:
         images = np.asarray(file["/test/image"][:], dtype=np.int64)
-    best = dict(zip(images.tolist(), values.tolist(), strict=True))  # folds: each picture once
+        folds = np.asarray(file["/test/fold"][:], dtype=np.int64)
+    fold = context.section("synthesis", SynthesisConfig).fold
+    values = np.where((folds == fold) | (fold is None), values, np.float32(np.nan))
+    best = {
+        image: value
+        for image, value in zip(images.tolist(), values.tolist(), strict=True)
+        if np.isfinite(value)
+    }
     prepared = Prepared(context.parents["prepare"])
     known = dict(zip(prepared.images["image"], prepared.images["sha256"], strict=True))
     stimuli = open_dataset(context.section("dataset", DatasetConfig)).stimuli
-    seen = [image for image, value in best.items() if np.isfinite(value)]
-    for image in sorted(seen, key=lambda one: (-best[one], one))[:count]:
+    for image in sorted(best, key=lambda one: (-best[one], one))[:count]:
         if stimuli.digest(image) != known[image]:
             raise DataError(
                 "a picture is another one than when the data were prepared",

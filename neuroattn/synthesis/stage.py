@@ -38,7 +38,6 @@ from neuroattn.synthesis.guide import Source, read_source, shared_images
 from neuroattn.synthesis.jobs import (
     DONE,
     FAILED,
-    UNGUIDED,
     Chunk,
     Record,
     Set,
@@ -57,12 +56,14 @@ from neuroattn.synthesis.registry import (
     GUIDE,
     JUDGE,
     SHARD,
+    UNGUIDED,
     CaptionsConfig,
     DenoisedConfig,
     GuidanceConfig,
     RetrievalConfig,
     SteeredConfig,
     SynthesisConfig,
+    check_objectives,
     merges,
 )
 from neuroattn.synthesis.retrieval import best_pictures
@@ -85,8 +86,8 @@ def run(context: StageContext) -> StageResult:
     ConfigError, DataError, ArtefactError, StorageError : what is wrong, and the remedy.
     """
     config = context.section("synthesis", SynthesisConfig)
-    wishes = wanted(config)
-    _check_scales(context.section("guidance", GuidanceConfig), config.objectives)
+    wishes = check_objectives(config)
+    _check_method(context.section("guidance", GuidanceConfig), config)
     job = Job(context, config, wishes)
     if merges(config):
         records, facts = _joined(context, config)
@@ -113,32 +114,21 @@ def run(context: StageContext) -> StageResult:
     return StageResult(metrics=figures, methods=_methods(context, config, facts))
 
 
-def wanted(config: SynthesisConfig) -> list[Wish]:
-    """The objectives.
+def _check_method(guidance: GuidanceConfig, config: SynthesisConfig) -> None:
+    """Refuse a scale for what no pictures are made for, and jobs for what nothing is drawn.
 
     Raises
     ------
-    ConfigError : there is none, one cannot be read, or two have one name for files.
+    ConfigError : it is no objective of this run, or there is nothing to divide.
     """
-    wishes = [parse(text) for text in config.objectives]
-    slugs = [wish.slug for wish in wishes]
-    if not wishes or len(set(slugs)) < len(slugs) or UNGUIDED in slugs:
+    objectives = config.objectives
+    if isinstance(guidance, RetrievalConfig) and config.shards > 1:
         raise ConfigError(
-            "it is not clear for what pictures are to be made",
-            expected="objectives with different names",
-            found=", ".join(config.objectives) or "none",
-            fix="set synthesis.objectives=[FFA-1,PPA]   (docs/synthesis.md)",
+            "retrieval draws nothing that could be divided among jobs",
+            expected="synthesis.shards=1",
+            found=config.shards,
+            fix="leave synthesis.shards and synthesis.shard out",
         )
-    return wishes
-
-
-def _check_scales(guidance: GuidanceConfig, objectives: Sequence[str]) -> None:
-    """Refuse a scale for what no pictures are made for.
-
-    Raises
-    ------
-    ConfigError : it is no objective of this run.
-    """
     named = guidance.scales if isinstance(guidance, SteeredConfig) else {}
     unknown = [name for name in named if name not in objectives]
     if unknown:

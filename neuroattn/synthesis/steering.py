@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import floor, hypot
+from math import hypot
 from typing import ClassVar, Generic, TypeVar
 
 import torch
@@ -181,9 +181,8 @@ class Windowed(Steered[WindowedConfig]):
 
     def guides(self, level: Level) -> bool:
         """Whether the step stands in the window, at a multiple from its first step."""
-        config = self.config
-        first, last = (floor(share * config.steps) for share in (config.start, config.stop))
-        inside = first <= level.index < last and (level.index - first) % config.every == 0
+        first, last = self.config.window
+        inside = first <= level.index < last and (level.index - first) % self.config.every == 0
         return inside and level.signal > 0
 
     def weight(self, level: Level) -> float:  # noqa: ARG002

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +28,7 @@ from neuroattn.synthesis.wishes import Wish
 Pictures = UInt8[np.ndarray, "images height width 3"]
 Floats = NDArray[np.float64]
 BATCH = 32
+TOGETHER = 4 * BATCH  # pictures that are held in memory
 PLACE: Final = "place"
 #: The category that a region of the localiser's contrast prefers.
 PREFERRED: Final[Mapping[str, str]] = {
@@ -47,10 +49,10 @@ def preferred(wish: Wish) -> str | None:
     raised = [part for part in wish.raised if part.factor > 0]
     domains = set()
     for part in raised:
-        name = part.name.partition("@")[2] if part.kind == "cluster" else part.name
-        name = name.removeprefix("lh.").removeprefix("rh.")
-        found = [domain for domain, regions in REGIONS.items() if name in regions]
-        domains.add(found[0] if found and part.kind in ("region", "cluster") else "")
+        for region in part.regions or ("",):
+            name = region.removeprefix("lh.").removeprefix("rh.")
+            found = [domain for domain, regions in REGIONS.items() if name in regions]
+            domains.add(found[0] if found else "")
     return PREFERRED.get(domains.pop()) if len(domains) == 1 else None
 
 
@@ -90,14 +92,18 @@ class Views:
         """The category whose words are nearest to each picture; empty without a space."""
         if self.space is None:
             return []
-        words = torch.stack([self._words(name) for name in WORDS])
-        found: list[str] = []
+        words, found = self._vocabulary, list[str]()
         names = list(WORDS)
         for batch in _batches(pictures):
             with torch.no_grad():
                 cosine = self.space.encode_image(batch).cpu() @ words.T
             found += [names[number] for number in cosine.argmax(1).tolist()]
         return found
+
+    @cached_property
+    def _vocabulary(self) -> Tensor:
+        """Embeddings (categories, dim) of the words."""
+        return torch.stack([self._words(name) for name in WORDS])
 
     def _words(self, name: str) -> Tensor:
         told = self.space.encode_text([self.prompt.format(word) for word in WORDS[name]]).cpu()

@@ -3,6 +3,7 @@
 ::
 
     FFA-1                    the mean over a region's targets (lh.FFA-1: over one hemisphere's)
+    FFA-1|FFA-2              one mean over the targets of both, each target once
     - FFA-1                  the same, lowered
     FFA-1 - PPA              a difference of means; any sum, with factors: FFA-1 - 0.5 * PPA
     FFA-1 and not PPA        raised, while the other may not rise above its usual response
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 
 from neuroattn.core.errors import ConfigError
 
+UNION = "|"
 KINDS = ("target", "parcel", "cluster", "direction")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.]+")
 _SIGNS = {"+": "plus", "-": "minus", "*": "times"}
@@ -38,6 +40,12 @@ class Part:
     factor: float
     kind: str
     name: str
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The regions whose targets it is about; none for targets, parcels and directions."""
+        name = self.name.partition("@")[2] if self.kind == "cluster" else self.name
+        return tuple(name.split(UNION)) if self.kind in ("region", "cluster") else ()
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,21 @@ def test_what_a_stage_reads_is_what_names_it() -> None:
         assert bool(own) == (before != after), str(variant)
 
 
+def test_a_seed_names_every_stage_that_draws() -> None:
+    """Each by itself: through its parents alone a cited encoder would hide it."""
+    drawing = {
+        "encode",
+        "predict",
+        "decode",
+        "ablate",
+        "imagery",
+        "synthesize",
+        "caption",
+        "compare",
+    }
+    assert {name for name, stage in STAGES.items() if "seed" in stage.reads} == drawing
+
+
 def test_the_split_never_reaches_a_store() -> None:
     config = copy.deepcopy(_default())
     before = _digests(config)

@@ -22,6 +22,9 @@ from neuroattn.pipeline.config import RootConfig
 from neuroattn.stats.correlation import pearson
 
 SLACK = 0.01
+BACKBONE = EfficientNetLiteConfig(
+    layers=["blocks.4", "blocks.7", "blocks.10"], image_size=224, pool=7
+)
 
 
 @pytest.mark.slow
@@ -37,9 +40,7 @@ def test_ridge_reaches_the_figure_of_the_recording(
             root=str(shared_data / "cowley_v4" / session),
             split=SplitConfig(kind=SplitKind.kfold, folds=5, seed=0),
         ),
-        backbone=EfficientNetLiteConfig(
-            layers=["blocks.4", "blocks.7", "blocks.10"], image_size=224, pool=7
-        ),
+        backbone=BACKBONE,
         encoder=RidgeConfig(),
         paths=PathsConfig(root=str(tmp_path)),
         runtime=RuntimeConfig(device=Device.cpu),
@@ -62,6 +63,7 @@ def test_receptive_fields_beat_plain_ridge(
             root=str(shared_data / "cowley_v4" / session),
             split=SplitConfig(kind=SplitKind.kfold, folds=5, seed=0),
         ),
+        backbone=BACKBONE,
         encoder=RidgeConfig(),
         paths=PathsConfig(root=str(tmp_path)),
         runtime=RuntimeConfig(device=Device.cpu),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.tables import read_tsv
@@ -57,7 +58,9 @@ _READING = (
     "The same objectives by several ways: pictures drawn from the captions of a region's targets,"
     " pictures guided by the encoder's gradient, the generator alone, and the real test pictures"
     " that the guide puts highest. Guided pictures were made to please the guide, and the real ones"
-    " were selected by it, so the judge, which had a part in neither, is the one to believe."
+    " were selected by it, so the judge, which had a part in neither, is the one to believe. Real"
+    " pictures that an encoder learned from are left out of its mean: with two folds that is every"
+    " one for the judge; three folds, or named test pictures, leave it some."
     " Pictures from captions are worth something if they stand above unguided ones."
 )
 
@@ -84,11 +87,20 @@ def _measured(parts: Mapping[str, Artefact]) -> Iterator[tuple[Any, ...]]:
             for objective, own in rows.groupby("objective", sort=False):
                 for by, _ in _BY:
                     key = (str(objective), _NAMES.get(name, name), by)
-                    values = own[f"{by}_activation"].to_numpy(dtype=float)
+                    values = _predicted(own, by)
                     known = int(np.isfinite(values).sum())
                     if known and key not in seen:
                         seen.add(key)
                         yield (*key, *mean_and_interval(values), known)
+
+
+def _predicted(rows: pd.DataFrame, by: str) -> NDArray[np.float64]:
+    """What an encoder says of pictures that it did not learn from."""
+    values = rows[f"{by}_activation"].to_numpy(dtype=float)
+    if f"{by}_learned" not in rows:
+        return values
+    kept: NDArray[np.float64] = values[rows[f"{by}_learned"].to_numpy() == 0]
+    return kept
 
 
 def _figures(sources: Sources, table: pd.DataFrame) -> Iterator[Picture]:

@@ -15,6 +15,8 @@ from neuroattn.data.arrays import ArraysDataset
 from neuroattn.data.registry import ArraysConfig
 from neuroattn.encoding.encoder import Encoder
 from neuroattn.features.images import fit_picture
+from neuroattn.pipeline.build import run_stage
+from tests.chain import config
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +103,45 @@ def test_what_does_not_exist_is_named(encoder: Encoder, artefact: Artefact) -> N
         neuroattn.load_encoder(prepare)
     with pytest.raises(AttributeError, match="nothing"):
         _ = neuroattn.nothing
+
+
+@pytest.fixture(scope="module")
+def part(tiny_data: Path, all_root: Path) -> Artefact:
+    """An encoder of the targets whose ceiling is high enough, half of them or so."""
+    made = config("encode", tiny_data, all_root)
+    made.dataset.ceiling.select = 0.65
+    return run_stage("encode", made)
+
+
+def test_targets_that_were_left_out_answer_nothing_and_belong_to_no_region(
+    part: Artefact, pixels: torch.Tensor
+) -> None:
+    chosen = neuroattn.load_encoder(part.folder, fold=0, device="cpu")
+    assert 0 < chosen.fitted.sum() < len(chosen.targets)
+    shown = pixels[:2].clone().requires_grad_()
+    found = chosen(shown)
+    assert found.shape == (2, len(chosen.targets))
+    assert (found[:, ~chosen.fitted] == 0).all()
+    plain = chosen.readouts[0].readout(chosen.backbone.tokens(shown))
+    assert torch.equal(found[:, chosen.fitted], plain)
+    with part.hdf5("predictions.h5") as file:
+        there = np.isfinite(file["test/predicted"][:][file["test/fold"][:] == 0]).all(0)
+    np.testing.assert_array_equal(there, chosen.fitted)
+    (own,) = np.flatnonzero(chosen.fitted)[:1]
+    chosen.activation(shown, [int(own)]).sum().backward()
+    assert shown.grad is not None
+    assert shown.grad.abs().sum() > 0
+    with pytest.raises(ConfigError, match="were not fitted"):
+        chosen.activation(shown, [int(np.flatnonzero(~chosen.fitted)[0])])
+    region = chosen.targets["rois"][int(own)].split("|")[0]
+    weights = chosen.weights(region)
+    assert float(weights.sum()) == pytest.approx(1)
+    assert (weights[~chosen.fitted] == 0).all()
+
+
+def test_several_folds_count_what_all_of_them_fitted(part: Artefact, pixels: torch.Tensor) -> None:
+    each = [neuroattn.load_encoder(part.folder, fold=fold, device="cpu") for fold in (0, 1)]
+    both = neuroattn.load_encoder(part.folder, device="cpu")
+    np.testing.assert_array_equal(both.fitted, each[0].fitted & each[1].fitted)
+    mean = (each[0](pixels[:2]) + each[1](pixels[:2])) / 2
+    assert torch.allclose(both(pixels[:2])[:, both.fitted], mean[:, both.fitted], atol=1e-5)

@@ -147,6 +147,22 @@ def test_sets_stand_side_by_side_by_guide_and_judge(beside: dict[str, Fake]) -> 
     assert "0.500 to 1.500" in details.blocks[0].rows[0]
 
 
+def test_real_pictures_that_the_judge_learned_from_are_no_prediction(tmp_path: Path) -> None:
+    real = pd.concat([_real(), _real().assign(rank=2, judge_activation=40.0)], ignore_index=True)
+    parts = {}
+    for name, learned in (("some", [0, 1]), ("all", [1, 1])):
+        told = real.assign(guide_learned=0, judge_learned=learned)
+        one = Fake(
+            tmp_path / name, {"name": "windowed"}, images=_images("windowed", 2.0), real=told
+        )
+        parts[name] = sets._measured({"windowed": one})
+    some = {row[1:4] for row in parts["some"] if row[1] == "top natural pictures"}
+    assert some == {
+        ("top natural pictures", "guide", 5.0), ("top natural pictures", "judge", 4.0),
+    }  # fmt: skip
+    assert [row[2] for row in parts["all"] if row[1] == "top natural pictures"] == ["guide"]
+
+
 def test_one_way_alone_is_nothing_to_compare_unless_it_is_captions(
     beside: dict[str, Fake],
 ) -> None:

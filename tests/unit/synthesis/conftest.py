@@ -17,6 +17,7 @@ def facts_of(
     *,
     subjects: list[str] | None = None,
     sides: list[str] | None = None,
+    fitted: list[bool] | None = None,
     predicted: np.ndarray | None = None,
     profiles: np.ndarray | None = None,
     parcels: Mapping[str, np.ndarray] | None = None,
@@ -34,6 +35,7 @@ def facts_of(
     )
     return Facts(
         targets,
+        fitted=np.array(fitted or [True] * count),
         predicted=lambda: np.zeros((2, count), np.float32) if predicted is None else predicted,
         profiles=lambda: np.eye(count, dtype=np.float32) if profiles is None else profiles,
         parcels=lambda: parcels or {},

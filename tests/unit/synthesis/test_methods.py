@@ -12,7 +12,7 @@ from torch import Tensor
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.seeding import derive_seed
 from neuroattn.generators.families.opening import open_folder
-from neuroattn.synthesis.attending import blur, degraded
+from neuroattn.synthesis.attending import blur, degraded, self_attention_guided
 from neuroattn.synthesis.drawing import Scene, shifted, sized
 from neuroattn.synthesis.noise_optimisation import NoiseOptimisation, unlikelihood
 from neuroattn.synthesis.registry import (
@@ -161,9 +161,41 @@ def test_blurring_keeps_flat_latents_and_touches_attended_places_alone() -> None
     assert int(changed.sum()) == 4
 
 
-def test_a_window_that_is_empty_is_refused() -> None:
-    with pytest.raises(ConfigError, match="window"):
-        WindowedConfig(start=0.8, stop=0.4)
+class Worded:
+    """A network that says 1 with the text and 0 without it, attends evenly, and knows no blur."""
+
+    def predict(self, latents, level, condition, guidance=1.0):
+        return torch.full_like(latents, guidance)
+
+    def predict_attended(self, latents, level, condition):
+        return torch.ones_like(latents), torch.zeros(len(latents), 4, 4)
+
+    def x0(self, latents, prediction, level):
+        return latents
+
+    def epsilon(self, latents, prediction, level):
+        return prediction
+
+    def noised(self, clean, epsilon, level):
+        return clean
+
+
+def test_attention_guidance_does_not_undo_what_a_text_asks_for() -> None:
+    latents, counted = torch.zeros(2, 4, 8, 8), []
+    for guidance in (1.0, 7.5):
+        one = Scene(Worded(), lambda pixels: pixels, text="a photo", guidance=guidance)
+        said = self_attention_guided(one, latents, None, None, 0.75)
+        assert (said == guidance).all(), "nothing was blurred, so nothing is added"
+        counted.append(one.account.network)
+    assert counted == [2, 3]
+
+
+@pytest.mark.parametrize("window", [(0.8, 0.4), (0.4, 0.42), (1.0, 1.0)])
+def test_a_window_without_a_step_is_refused(window: tuple[float, float]) -> None:
+    start, stop = window
+    with pytest.raises(ConfigError, match="none of the 20 steps"):
+        WindowedConfig(start=start, stop=stop)
+    assert WindowedConfig(start=0.4, stop=0.45).window == (8, 9)
 
 
 def test_the_published_recipe_runs_on_a_unet_and_attends(tmp_path: Path) -> None:

@@ -25,6 +25,34 @@ def test_a_region_is_a_mean_whatever_its_size(regions) -> None:
     assert raised("target:5", regions) == [0, 0, 0, 0, 0, 1]
 
 
+def test_a_union_counts_each_target_once(regions) -> None:
+    assert raised("A|B", regions) == pytest.approx([0.2] * 5 + [0])
+    assert raised("lh.A|rh.B", regions) == [0.25, 0.25, 0.25, 0, 0.25, 0]
+    assert raised("A + B", regions) != raised("A|B", regions), "a sum of means is twice as much"
+    assert sum(raised("A|B", regions)) == pytest.approx(1)
+    with pytest.raises(ConfigError, match="region nowhere"):
+        raised("A|nowhere", regions)
+
+
+def test_targets_that_were_not_fitted_belong_to_nothing(tmp_path: Path) -> None:
+    predicted = np.array([[1, np.nan, 3, 5], [3, np.nan, 5, 7]], np.float32)
+    np.save(tmp_path / "all.npy", np.ones(4))
+    facts = facts_of(
+        ["A", "A", "A|B", "C"], fitted=[True, False, True, True], predicted=predicted,
+        directions={"all": tmp_path / "all.npy"},
+    )  # fmt: skip
+    assert raised("A", facts) == [0.5, 0, 0.5, 0]
+    objective = resolve(parse("C and not A"), facts)
+    assert objective.usual.tolist() == [3], "the mean of 2 and 4"
+    with pytest.raises(ConfigError, match="no target of this objective was fitted"):
+        raised("target:1", facts)
+    with pytest.raises(DataError, match="holds no direction"):
+        raised("direction:all", facts)
+    alone = facts_of(["A", "B"], fitted=[True, False])
+    with pytest.raises(ConfigError, match="region B"):
+        raised("B", alone)
+
+
 def test_a_large_region_has_no_larger_gradient() -> None:
     sizes = []
     for count in (1, 50):

@@ -70,6 +70,30 @@ def test_shards_join_to_the_very_pictures_of_one_job(
     assert len(joined.inputs) == 4, "prepare, encode and two shards"
 
 
+def test_a_job_without_a_chunk_draws_nothing_and_is_joined(
+    done: Artefact, tiny_data: Path, all_root: Path
+) -> None:
+    more = ("synthesis.images=4", "synthesis.chunk=2", "synthesis.shards=3")
+    ran = neuroattn(*words("synthesize", tiny_data, all_root, *more))
+    assert ran.code == 0, ran.err
+    assert Artefact(ran.path).files == done.files
+    last = neuroattn(*words("synthesize", tiny_data, all_root, *more, "synthesis.shard=2"))
+    assert len(Artefact(last.path).table("images.tsv")) == 0
+
+
+def test_real_pictures_are_the_fold_s_own_and_say_who_learned_from_them(run) -> None:
+    judged = run(judge="encoder=linear_pool", judge_fold=1, fold=0, unguided=False)
+    with Artefact(judged.folder.parent.parent / "encode" / judged.inputs["encode"]["label"]).hdf5(
+        "predictions.h5"
+    ) as file:
+        own = set(file["/test/image"][:][file["/test/fold"][:] == 0].tolist())
+    real = judged.table("real.tsv")
+    assert len(real)
+    assert set(real["image"]) <= own
+    assert (real["guide_learned"] == 0).all()
+    assert (real["judge_learned"] == 1).all(), "of two folds the other learned from all of them"
+
+
 def test_a_judge_and_a_further_guide_have_their_say(done: Artefact, run) -> None:
     judged = run(
         judge="encoder=linear_pool", judge_fold=1, fold=0, unguided=False,
@@ -149,6 +173,12 @@ def _sampler(made: RootConfig) -> None:
     made.guidance.sampler = "flow"
 
 
+def _shards(made: RootConfig) -> None:
+    made.guidance = RetrievalConfig()
+    made.synthesis.shards = 2
+    made.synthesis.shard = 0
+
+
 def _scales(made: RootConfig) -> None:
     made.guidance.scales = {"early": 1.0}
 
@@ -161,12 +191,23 @@ def _scales(made: RootConfig) -> None:
         (None, {"judge_fold": 7, "judge": "encoder=linear_pool"}, "no fold 7"),
         (_folder, {}, "/nowhere"),
         (_sampler, {}, "flow"),
+        (_shards, {}, "leave synthesis.shards"),
         (_scales, {}, "no objective of this run: early"),
     ],
 )
 def test_what_is_wrong_is_said(run, change: Change | None, given: dict, says: str) -> None:
     with pytest.raises(NeuroattnError, match=re.escape(says)):
         run(change, **given)
+
+
+def test_an_encoder_of_selected_targets_guides(run) -> None:
+    def chosen(made: RootConfig) -> None:
+        made.dataset.ceiling.select = 0.65
+
+    part = run(chosen, objectives=["visual_sim"], images=2)
+    table = part.table("images.tsv")
+    assert np.isfinite(table["guide_activation"]).all()
+    assert (table["status"] == "done").all()
 
 
 def test_an_encoder_of_another_size_is_refused(tiny_data, all_root) -> None:

@@ -7,6 +7,7 @@ import torch
 from neuroattn.core.errors import MissingDataError
 from neuroattn.data.simulate.scene import CATEGORIES, PLACES
 from neuroattn.generators.scenes import JUDGED
+from neuroattn.synthesis.evaluate import look
 from neuroattn.synthesis.evaluation_schemas import EvaluationConfig, evaluation_leaves
 from neuroattn.synthesis.views import PLACE, WORDS, Views, open_views, preferred, small
 from neuroattn.synthesis.wishes import parse
@@ -50,8 +51,23 @@ def test_regions_of_the_localiser_prefer_their_category() -> None:
     assert preferred(parse("target:2")) is None
     assert preferred(parse("- FFA-1")) is None
     assert preferred(parse("OFA + FFA-1 + FFA-2")) == "face"
+    assert preferred(parse("OFA|FFA-1|FFA-2")) == "face"
     assert preferred(parse("FFA-1 + PPA")) is None
+    assert preferred(parse("FFA-1|PPA")) is None
     assert preferred(parse("cluster:1/2@OPA")) == PLACE
+
+
+def test_pictures_that_come_in_blocks_are_seen_as_one() -> None:
+    knows = Brightness()
+    views = Views(lambda shown: shown.reshape(len(shown), -1) / 255, "x", knows, knows)
+    files = [f"{n}.png" for n in range(40)]
+    whole = look(files, iter([PICTURES]), views)
+    parts = look(files, (PICTURES[start : start + 16] for start in (0, 16, 32)), views)
+    np.testing.assert_array_equal(parts.features, whole.features)
+    np.testing.assert_array_equal(parts.pixels, whole.pixels)
+    np.testing.assert_array_equal(parts.referee["face"], whole.referee["face"])
+    assert parts.matched == whole.matched
+    assert (len(parts.features), len(parts.matched), parts.rows["39.png"]) == (40, 40, 39)
 
 
 def test_views_see_each_picture_once_and_in_order() -> None:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from neuroattn.captioning.captioners import Setting, Told, embeddings
 from neuroattn.captioning.concepts import Concept
-from neuroattn.captioning.registry import PrefixLmConfig
+from neuroattn.captioning.registry import CLIPCAP, PrefixLmConfig
 from neuroattn.core.errors import DataError
 from neuroattn.core.seeding import derive_seed
 from neuroattn.generators.cards import CARD
@@ -32,7 +32,6 @@ from neuroattn.generators.decoding import Caption, Ends, sampled, search
 from neuroattn.generators.loading import find, load
 
 MASKS = re.compile(r"(^|\.)attn\.(bias|masked_bias)$")  # buffers of older transformers
-_FILES = ("weights.safetensors", "weights.pt")
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +119,7 @@ def read_speaker(config: PrefixLmConfig, device: str) -> Speaker:
     DataError : it lacks a part, or its weights are of another form.
     """
     folder = find(config.model)
-    if (folder / CARD).is_file() or not any((folder / name).is_file() for name in _FILES):
+    if (folder / CARD).is_file() or not any((folder / name).is_file() for name in CLIPCAP):
         return _ours(load(config.model, device), config.model)
     return _clipcap(folder, config.stop, device)
 
@@ -181,7 +180,7 @@ def _state(folder: Path) -> dict[str, Tensor]:
     """The weights of a folder: names to tensors, and no code."""
     from safetensors.torch import load_file
 
-    file = next(folder / name for name in _FILES if (folder / name).is_file())
+    file = next(folder / name for name in CLIPCAP if (folder / name).is_file())
     if file.suffix == ".safetensors":
         return load_file(file)
     found: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)

@@ -19,6 +19,8 @@ from neuroattn.core.stage import Stage
 
 #: Backbones whose pooled vector lives in a space that has a text side.
 SPACES = ("space",)
+#: Weights of ClipCap's form, the first that is there; a state dict of torch has no other name.
+CLIPCAP = ("weights.safetensors", "weights.pt")
 
 
 class BankSource(Enum):
@@ -245,10 +247,39 @@ CAPTIONERS = Registry(
 
 
 def model_leaves(config: Any) -> Mapping[str, Path]:
-    """Files of the captioner's model, by their names inside its folder."""
-    from neuroattn.generators.loading import files_of
+    """Files of the captioner's model, by their names inside its folder.
 
-    return {f"captioner/{name}": path for name, path in files_of(config.model).items()}
+    Weights of ClipCap's form and chat templates count as well: both decide what is said.
+
+    Raises
+    ------
+    ConfigError : no model is named.
+    MissingDataError : it is not there.
+    """
+    from neuroattn.generators.loading import files_of, find
+
+    check_named(config)
+    folder = find(config.model)
+    files = dict(files_of(config.model))
+    more = [folder / name for name in CLIPCAP] + sorted(folder.rglob("*.jinja"))
+    files |= {path.relative_to(folder).as_posix(): path for path in more if path.is_file()}
+    return {f"captioner/{name}": path for name, path in files.items()}
+
+
+def check_named(config: Any) -> None:
+    """Refuse a captioner without a model: an empty name would stand for the current folder.
+
+    Raises
+    ------
+    ConfigError : ``captioner.model`` is empty.
+    """
+    if not config.model:
+        raise ConfigError(
+            f"captioner={config.name} does not say which model",
+            expected="a folder of such a model",
+            found="captioner.model is not set",
+            fix="set captioner.model=FOLDER",
+        )
 
 
 def leaves(config: Any) -> Mapping[str, Path]:

@@ -16,7 +16,7 @@ import torch
 from neuroattn.captioning.captioners import Setting, Told
 from neuroattn.captioning.concepts import Concept
 from neuroattn.captioning.nearest import consensus, likeness
-from neuroattn.captioning.registry import VlmConfig
+from neuroattn.captioning.registry import VlmConfig, check_named
 from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.core.resources import user_path
 
@@ -26,6 +26,7 @@ class Vlm:
 
     def __init__(self, config: VlmConfig, setting: Setting) -> None:
         self.config, self.setting = config, setting
+        check_named(config)
         self.model, self.processor = read_model(config.model, setting.device)
         self._said: dict[int, str] = {}
 
@@ -86,18 +87,10 @@ def read_model(name: str, device: str) -> tuple[Any, Any]:
 
     Raises
     ------
-    ConfigError : no folder is named.
     DataError : the folder holds no such model.
     """
     import transformers
 
-    if not name:
-        raise ConfigError(
-            "captioner=vlm does not say which model",
-            expected="a folder of an image-text-to-text model",
-            found="captioner.model is not set",
-            fix="set captioner.model=FOLDER",
-        )
     folder = user_path(name)
     try:
         model: Any = transformers.AutoModelForImageTextToText.from_pretrained(

@@ -19,9 +19,11 @@ from neuroattn.captioning.registry import (
     NearestConfig,
     PrefixLmConfig,
     VlmConfig,
+    model_leaves,
 )
 from neuroattn.captioning.vlm import Vlm
 from neuroattn.core.errors import ConfigError, DataError, MissingDataError
+from tests.chain import neuroattn, words
 from tests.unit.captioning.cone import DIM, NOUNS, a_bank, cone, split_pairs
 from tests.unit.captioning.speaker import untrained
 
@@ -155,6 +157,15 @@ def test_a_weight_that_nobody_knows_and_embeddings_of_another_space_are_refused(
         made.caption([_concept(bank, "cat", embedding=False)])
 
 
+@pytest.mark.parametrize("weights", ["weights.pt", "weights.safetensors"])
+def test_weights_of_clipcap_s_form_enter_the_fingerprint(tmp_path: Path, weights: str) -> None:
+    (tmp_path / "language").mkdir()
+    for name in (weights, "language/config.json", "readme.pt"):
+        (tmp_path / name).touch()
+    found = model_leaves(PrefixLmConfig(model=str(tmp_path)))
+    assert set(found) == {f"captioner/{weights}", "captioner/language/config.json"}
+
+
 # vlm
 
 
@@ -208,3 +219,19 @@ def test_a_vlm_that_is_not_named_or_not_whole_is_refused(bank: Bank, tmp_path: P
         Vlm(VlmConfig(), Setting(bank))
     with pytest.raises(DataError, match="no whole"):
         Vlm(VlmConfig(model=str(tmp_path)), Setting(bank))
+
+
+def test_a_chat_template_enters_the_fingerprint(tmp_path: Path) -> None:
+    for name in ("config.json", "chat_template.jinja"):
+        (tmp_path / name).touch()
+    found = model_leaves(VlmConfig(model=str(tmp_path)))
+    assert set(found) == {"captioner/config.json", "captioner/chat_template.jinja"}
+
+
+def test_a_vlm_that_is_not_named_is_refused_before_any_stage(
+    tiny_data: Path, tmp_path: Path
+) -> None:
+    ran = neuroattn(*words("caption", tiny_data, tmp_path, "captioner=vlm"))
+    assert ran.code == 2
+    assert "captioner.model=FOLDER" in ran.err
+    assert not (tmp_path / "prepare").exists(), "the chain was begun"

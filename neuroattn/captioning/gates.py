@@ -56,7 +56,7 @@ def gate(scores: pd.DataFrame, config: GateConfig, chosen: Bools | None = None) 
 
     Parameters
     ----------
-    scores : ``scores.tsv`` of the encoder.
+    scores : ``scores.tsv`` of the encoder, with r of the captioned fold (`fold_scores`).
     chosen : (targets,) those in the regions asked for; None is all.
 
     Raises

@@ -320,7 +320,7 @@ STAGES = (
     ),
     Stage(
         name="caption",
-        version=4,
+        version=5,
         about="say in words what each target prefers: its weight as a natural embedding, captioned",
         reads=("caption", "captioner", "seed"),
         parents=_parents,

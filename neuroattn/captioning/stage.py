@@ -26,6 +26,7 @@ from neuroattn.captioning.bank import Bank, make_bank
 from neuroattn.captioning.bank_files import open_pictures, read_captions
 from neuroattn.captioning.captioners import Captioner, Setting, Told
 from neuroattn.captioning.concepts import Around, Concept, Splitting, concepts_of, mean_direction
+from neuroattn.captioning.fold_scores import scores_of_fold
 from neuroattn.captioning.gates import gate
 from neuroattn.captioning.projection import Projection, project, unit_weights
 from neuroattn.captioning.registry import (
@@ -76,9 +77,10 @@ def run(context: StageContext) -> StageResult:
     """
     _check_one_space(context.parents["encode"])
     job = _opened(context)
-    scores = context.parents["encode"].table("scores.tsv")
-    passed = gate(scores, job.config.gate, _asked_for(scores, job.config.rois))
     parts = fitted_parts(context, job.prepared, job.fold)
+    sides = [part.side for part in parts]
+    scores = scores_of_fold(context.parents["encode"], sides, job.fold.index)
+    passed = gate(scores, job.config.gate, _asked_for(scores, job.config.rois))
     rows = rows_of(context, parts, scores, passed, job.bank)
     _check_space(job, rows)
     found = _found(job, rows)

@@ -18,13 +18,13 @@ from neuroattn.captioning.findings import (
     verify_sentences,
     write_findings,
 )
+from neuroattn.captioning.fold_scores import selection_of_fold
 from neuroattn.captioning.registry import AnalysisConfig
 from neuroattn.captioning.verification import Verified
 from neuroattn.core.artefact import Artefact, ArtefactWriter
 from neuroattn.data.prepared import Prepared
 
 Ids = NDArray[np.int64]
-SELECTION = "r_selection"
 _SENTENCES = 512  # embedded at a time
 
 
@@ -96,10 +96,12 @@ class Ground:
             return file["test/image"][...][rows], file["test/measured"][...][rows]
 
     def selection(self) -> NDArray[np.float64]:
-        """How well each target was predicted on held-out training images; zeros if unknown."""
-        scores = self.encode.table("scores.tsv")
-        known = SELECTION in scores and scores[SELECTION].notna().any()
-        return scores[SELECTION].to_numpy(np.float64) if known else np.zeros(len(scores))
+        """How well each target was predicted on training images that the fold held out.
+
+        Zeros if that is not known.
+        """
+        found = selection_of_fold(self.encode, self.fold)
+        return found if np.isfinite(found).any() else np.zeros(len(found))
 
 
 def tell(

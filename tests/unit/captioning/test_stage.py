@@ -54,7 +54,15 @@ def test_a_linear_encoder_of_a_space_is_captioned_with_its_null_targets(
     np.testing.assert_allclose(np.linalg.norm(weights, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(natural, axis=1), 1, atol=5e-3)
     train = made.table("bank.tsv")["image"]
-    folds = Artefact(next((tmp_path / "encode").iterdir())).table("folds.tsv")
+    encode = Artefact(next((tmp_path / "encode").iterdir()))
+    with encode.hdf5("predictions.h5") as file:
+        chosen = file["selection/r"][0]
+    target = shown["target"].to_numpy()
+    np.testing.assert_allclose(  # the mean over both folds has seen this fold's test images
+        shown["measure"], chosen[target].clip(min=0) ** 2 / shown["nc"], rtol=1e-4
+    )
+    assert set(target) == set(np.flatnonzero(chosen > 0))
+    folds = encode.table("folds.tsv")
     tested = folds[(folds["fold"] == 0) & (folds["side"] == "test")]["image"]
     assert not set(train) & set(tested), "a test picture in the bank"
 

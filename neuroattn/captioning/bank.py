@@ -45,6 +45,7 @@ class Bank:
     draw : (items,) the draw that each belongs to.
     excluded : pictures that could not be read, left out.
     doubles : pictures that are there already, left out.
+    layer : the layer with the embeddings.
     """
 
     features: Stored
@@ -54,6 +55,7 @@ class Bank:
     draw: NDArray[np.int64]
     excluded: int = 0
     doubles: int = 0
+    layer: str = POOLED
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,11 +68,11 @@ class Bank:
     @property
     def dim(self) -> int:
         """Numbers of an embedding."""
-        return self.features.shape(POOLED)[2]
+        return self.features.shape(self.layer)[2]
 
     def vectors(self, places: NDArray[np.int64]) -> NDArray[np.float16]:
         """Embeddings (places, dim) of items by their place in the bank."""
-        return self.features.read(POOLED, self.ids[places])[:, 0, :]
+        return self.features.read(self.layer, self.ids[places])[:, 0, :]
 
     def tiles(self) -> Iterator[tuple[int, int, NDArray[np.float16]]]:
         """Embeddings tile by tile: the draw, the first place, (items, dim).
@@ -98,6 +100,7 @@ def make_bank(
     captions: Sequence[Sequence[str]],
     draws: int,
     excluded: int = 0,
+    layer: str = POOLED,
 ) -> Bank:
     """The bank of these pictures, each once, in the order of draws and digests.
 
@@ -124,6 +127,7 @@ def make_bank(
         draw=dealt[order],
         excluded=excluded,
         doubles=len(digests) - len(first),
+        layer=layer,
     )
 
 

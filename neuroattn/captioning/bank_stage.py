@@ -47,11 +47,11 @@ def run(context: StageContext) -> StageResult:
     device = choose_device(context.section("runtime", RuntimeConfig).device.value)
     with one_thread_a_group(), exact_kernels():
         backbone: Backbone = BACKBONES.load(config.name)(config, device)
-        shapes = {layer: backbone.shape(layer) for layer in backbone.layers}
+        shapes = {layer: backbone.shape(layer) for layer in backbone.stored}
         digests = _store(context, _Reader(backbone, stimuli), shapes, len(names))
     used = [name != "" for name in digests]
     _check(used, names)
-    context.out.json(LAYERS, layer_table(shapes))
+    context.out.json(LAYERS, layer_table(shapes, backbone.beside))
     rows = np.arange(len(names))
     table = {"row": rows, "image": rows, "file": names, "sha256": digests, "used": used}
     context.out.table(IMAGES, pd.DataFrame(table))
@@ -99,7 +99,8 @@ class _Reader:
         import torch
 
         with torch.inference_mode():
-            found = self.backbone.tokens(unit_pixels(stack, self.backbone.device))
+            pixels = unit_pixels(stack, self.backbone.device)
+            found = self.backbone.tokens(pixels, self.backbone.stored)
         rows = list(range(count))
         return {
             layer: to_half(maps[:count].cpu().numpy(), layer, rows).copy()

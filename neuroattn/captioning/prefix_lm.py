@@ -12,6 +12,7 @@ an error, for a captioner with random weights still speaks.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from neuroattn.generators.cards import CARD
 from neuroattn.generators.decoding import Caption, Ends, sampled, search
 from neuroattn.generators.loading import find, load
 
+_ROUNDED = 0.01  # halves are exact to a two-thousandth, and so are sums of them
+log = logging.getLogger("neuroattn.captioning")
 MASKS = re.compile(r"(^|\.)attn\.(bias|masked_bias)$")  # buffers of older transformers
 
 
@@ -62,6 +65,7 @@ class PrefixLm:
     def __init__(self, config: PrefixLmConfig, setting: Setting) -> None:
         self.config, self.setting = config, setting
         self.speaker = read_speaker(config, setting.device)
+        self._measured = self.speaker.unit  # one that makes them of unit length needs no warning
 
     def caption(self, concepts: Sequence[Concept]) -> list[Told]:
         """A sentence for each concept; sure is the mean probability of its words (geometric)."""
@@ -93,6 +97,18 @@ class PrefixLm:
                 expected=f"embeddings of {self.speaker.dim} numbers",
                 found=given.shape[1],
                 fix="set captioner.model to one for the space of backbone.model",
+            )
+        self._check_length(given)
+
+    def _check_length(self, given: Tensor) -> None:
+        """Say once that lengths were lost: the weights met embeddings with lengths of their own."""
+        lost = not self._measured and bool(((given.norm(dim=1) - 1).abs() < _ROUNDED).all())
+        self._measured = True
+        if lost:
+            log.warning(
+                "the captioner's weights expect embeddings with lengths of their own, and those of"
+                " the bank are of unit length: features of a CLIP that were made before its lengths"
+                " were stored are made again once their folder is deleted"
             )
 
     @torch.no_grad()

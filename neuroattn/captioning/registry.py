@@ -311,7 +311,7 @@ def _parents(config: Any) -> tuple[str, ...]:
 STAGES = (
     Stage(
         name="bank",
-        version=1,
+        version=2,
         about="run the backbone over a bank of natural pictures, for captions",
         reads=("caption.bank", "backbone"),
         leaves="neuroattn.captioning.registry:bank_leaves",

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from neuroattn.captioning.bank import Bank, make_bank
+from neuroattn.captioning.bank import POOLED, Bank, make_bank
 from neuroattn.captioning.bank_files import open_pictures, read_captions
 from neuroattn.captioning.captioners import Captioner, Setting, Told
 from neuroattn.captioning.concepts import Around, Concept, Splitting, concepts_of, mean_direction
@@ -61,6 +61,7 @@ from neuroattn.features.backbones import choose_device
 from neuroattn.features.joined import further
 from neuroattn.features.registry import BackboneConfig
 from neuroattn.features.store import FeatureStore
+from neuroattn.generators.backbone import RAW
 from neuroattn.generators.loading import load
 
 log = logging.getLogger("neuroattn.captioning")
@@ -181,6 +182,7 @@ def _bank(context: StageContext, config: CaptionConfig, prepared: Prepared, fold
         captions=[captions.get(name, []) for name in names],
         draws=config.draws,
         excluded=excluded,
+        layer=RAW if RAW in store.beside else POOLED,
     )
 
 

@@ -37,10 +37,12 @@ class Backbone(ABC):
     group : pictures in one call of the network while features are stored. It is part of the
         backbone and no option, because the last bit of a float depends on it.
     methods : what it is and where it is from, for the report's Methods text.
+    beside : layers that are stored as well, which no encoder reads.
     """
 
     group: int = 8
     methods: str = ""
+    beside: tuple[str, ...] = ()
 
     def __init__(self, config: BackboneConfig, device: torch.device) -> None:
         self.config = config
@@ -72,15 +74,24 @@ class Backbone(ABC):
         native = self.native(layer)
         return LayerShape(pooled_grid(native.grid, self.config.pool), native.dim)
 
-    def tokens(
-        self, pixels: Float[Tensor, "images 3 height width"]
-    ) -> dict[str, Float[Tensor, "images tokens dim"]]:
-        """Tokens of each of `layers` in fp32, row by row of the grid, for pixels in [0, 1].
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """Layers that a feature store keeps."""
+        return (*self.layers, *self.beside)
 
-        Layers differ in tokens and dim (`shape`). The network stops at the deepest layer.
+    def tokens(
+        self,
+        pixels: Float[Tensor, "images 3 height width"],
+        layers: tuple[str, ...] | None = None,
+    ) -> dict[str, Float[Tensor, "images tokens dim"]]:
+        """Tokens of each of ``layers`` in fp32, row by row of the grid, for pixels in [0, 1].
+
+        None is those that encoders read (`layers`). Layers differ in tokens and dim (`shape`). The
+        network stops at the deepest layer.
         """
-        maps = self.maps(pixels, self.layers)
-        return {layer: map_tokens(maps[layer].float(), self.config.pool) for layer in self.layers}
+        wanted = self.layers if layers is None else layers
+        maps = self.maps(pixels, wanted)
+        return {layer: map_tokens(maps[layer].float(), self.config.pool) for layer in wanted}
 
     def fit(
         self, pixels: Float[Tensor, "images 3 height width"]

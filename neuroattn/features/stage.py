@@ -168,7 +168,7 @@ class Extractor:
         return {
             level.layer(layer): self.backbone.shape(layer)
             for level in self.blur.levels
-            for layer in self.backbone.layers
+            for layer in self.backbone.stored
         }
 
     def __call__(self, rows: range) -> Tokens:
@@ -187,10 +187,13 @@ class Extractor:
             arrays = {
                 level.layer(layer): maps[: len(rows)].cpu().numpy()
                 for number, level in enumerate(self.blur.levels)
-                for layer, maps in self.backbone.tokens(self.blur(pixels, number)).items()
+                for layer, maps in self._tokens(self.blur(pixels, number)).items()
             }
         ids = self.pictures.ids[rows.start : rows.stop].tolist()
         return {layer: to_half(values, layer, ids) for layer, values in arrays.items()}
+
+    def _tokens(self, pixels: Tensor) -> dict[str, Tensor]:
+        return self.backbone.tokens(pixels, self.backbone.stored)
 
 
 def unit_pixels(
@@ -241,8 +244,8 @@ def reclaim(out: ArtefactWriter, layers: tuple[str, ...]) -> None:
 
 
 def _describe(out: ArtefactWriter, backbone: Backbone, pictures: Pictures) -> None:
-    shapes = {layer: backbone.shape(layer) for layer in backbone.layers}
-    out.json(LAYERS, layer_table(shapes))
+    shapes = {layer: backbone.shape(layer) for layer in backbone.stored}
+    out.json(LAYERS, layer_table(shapes, backbone.beside))
     if backbone.config.blur.levels:
         out.json(LEVELS, level_table(levels(backbone.config.blur), backbone.config.blur))
     rows = np.arange(len(pictures.ids))

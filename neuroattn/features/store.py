@@ -66,7 +66,13 @@ class FeatureStore:
     @cached_property
     def layers(self) -> list[str]:
         """Layers in the order of ``backbone.layers``."""
-        return sorted(self._table, key=lambda layer: int(self._table[layer]["order"]))
+        ordered = sorted(self._table, key=lambda layer: int(self._table[layer]["order"]))
+        return [layer for layer in ordered if layer not in self.beside]
+
+    @cached_property
+    def beside(self) -> list[str]:
+        """Layers that are no features of an encoder, to be read by name alone."""
+        return [layer for layer, entry in self._table.items() if entry.get("beside", False)]
 
     @cached_property
     def levels(self) -> dict[float, str]:
@@ -163,11 +169,19 @@ class FeatureStore:
         return self._table[layer]
 
 
-def layer_table(shapes: Mapping[str, LayerShape]) -> dict[str, dict[str, Any]]:
-    """Content of ``layers.json``; JSON objects have no order, so the order is written down."""
+def layer_table(
+    shapes: Mapping[str, LayerShape], beside: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Content of ``layers.json``; JSON objects have no order, so the order is written down.
+
+    Parameters
+    ----------
+    beside : those of the layers that no encoder reads.
+    """
     return {
         layer: {
             "order": order, "grid": list(shape.grid), "dim": shape.dim, "tokens": shape.tokens,
+            **({"beside": True} if layer in beside else {}),
         }
         for order, (layer, shape) in enumerate(shapes.items())
     }  # fmt: skip

@@ -1,6 +1,8 @@
 """The image side of an image-text space as a backbone, so that encoders read embeddings.
 
-A linear readout of it is a direction in the space: voxel captions stand on that.
+A linear readout of it is a direction in the space: voxel captions stand on that. A CLIP's
+embeddings have lengths of their own, which its captioners know and encoders do not see: those are
+stored beside what encoders read.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from neuroattn.core.errors import ConfigError
 from neuroattn.features.backbones import Backbone
@@ -17,11 +20,13 @@ from neuroattn.features.registry import SpaceBackboneConfig
 from neuroattn.features.store import LayerShape
 from neuroattn.generators.loading import load
 
-POOLED = "pooled"
+POOLED, RAW = "pooled", "raw"
 
 
 class SpaceBackbone(Backbone):
-    """One token of unit length for a picture.
+    """One token of unit length for a picture; beside it the same before its length was lost.
+
+    The embedded space has nothing beside: its captioner learned from embeddings of unit length.
 
     Parameters
     ----------
@@ -31,19 +36,25 @@ class SpaceBackbone(Backbone):
     def __init__(self, config: SpaceBackboneConfig, space: Any, device: torch.device) -> None:
         super().__init__(config, device)
         self.space = space
+        self.beside = (RAW,) if hasattr(space, "embed_image") else ()
         self.methods = f"the image-text space {config.model} ({space.dim} numbers, unit length)"
 
     def maps(
         self,
         pixels: Float[Tensor, "images 3 height width"],
-        layers: tuple[str, ...],  # noqa: ARG002 - there is one
+        layers: tuple[str, ...],
     ) -> dict[str, Float[Tensor, "images channels rows columns"]]:
-        """The embedding as a map of one cell."""
-        return {POOLED: self.pooled(pixels)[:, :, None, None]}
+        """The embedding as a map of one cell, by `POOLED` and `RAW`."""
+        if RAW not in layers:
+            return {POOLED: self.pooled(pixels)[:, :, None, None]}
+        with self.arithmetic():  # one pass of the network for both
+            raw = self.space.embed_image(self.fit(pixels))
+            both = {POOLED: functional.normalize(raw, dim=-1), RAW: raw}
+        return {layer: both[layer].float()[:, :, None, None] for layer in layers}
 
     def native(self, layer: str) -> LayerShape:
         """One cell, as many numbers as an embedding has."""
-        if layer != POOLED:
+        if layer not in (POOLED, *self.beside):
             raise ConfigError(
                 f"an image-text space has no layer {layer}",
                 expected=POOLED,

@@ -35,11 +35,21 @@ class ClipSpace:
         self, pixels: Float[Tensor, "images 3 height width"]
     ) -> Float[Tensor, "images dim"]:
         """Unit-length embeddings of pixels in [0, 1], differentiable; the centre square is seen."""
+        return functional.normalize(self.embed_image(pixels), dim=-1)
+
+    def embed_image(
+        self, pixels: Float[Tensor, "images 3 height width"]
+    ) -> Float[Tensor, "images dim"]:
+        """The same embeddings with a length of their own (about 10 for CLIP ViT-B/32).
+
+        ClipCap's captioners were trained on these (Mokady et al. 2021, ``parse_coco.py``).
+        """
         seen = fit_pixels(
             pixels.to(self.model.device), self.side, Resize.crop, Interpolation.bicubic
         )
         pooled = self.model.vision_model(pixel_values=self.normalise(seen)).pooler_output
-        return functional.normalize(self.model.visual_projection(pooled), dim=-1)
+        out: Tensor = self.model.visual_projection(pooled)
+        return out
 
     @torch.no_grad()
     def encode_text(self, captions: Sequence[str]) -> Float[Tensor, "captions dim"]:

@@ -131,6 +131,23 @@ def test_clipcap_s_weights_load_with_the_masks_of_older_versions(
     assert again == told
 
 
+@pytest.mark.parametrize(("length", "warned"), [(1.0, 1), (10.0, 0)])
+def test_clipcap_is_told_lengths_and_says_once_where_they_were_lost(
+    clipcap: Path, bank: Bank, caplog: pytest.LogCaptureFixture, length: float, warned: int
+) -> None:
+    made = PrefixLm(PrefixLmConfig(model=str(clipcap), length=2, beams=1, stop=""), Setting(bank))
+    seen: list[torch.Tensor] = []
+    speak = made.speaker.prefix
+    made.speaker = replace(made.speaker, prefix=lambda given: seen.append(given) or speak(given))
+    concept = _concept(bank, "cat")
+    assert concept.embedding is not None
+    unit = concept.embedding / np.linalg.norm(concept.embedding)
+    for _ in range(2):
+        made.caption([replace(concept, embedding=length * unit)])
+    assert float(seen[0].norm()) == pytest.approx(length, rel=1e-4)
+    assert sum("of unit length" in one.message for one in caplog.records) == warned
+
+
 @pytest.mark.parametrize(
     "name",
     ["gpt.transformer.h.0.attn.c_attn.bias", "gpt.transformer.ln_f.weight",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neuroattn.core.artefact import Artefact
+from neuroattn.features.store import FeatureStore
 from neuroattn.generators.loading import load
 from tests.chain import neuroattn, words
 from tests.unit.captioning.speaker import saved, untrained
@@ -52,8 +53,18 @@ def test_a_linear_encoder_of_a_space_is_captioned_with_its_null_targets(
         weights, natural = file["weight"][:], file["embedding"][:]
     assert len(weights) == len(rows)
     np.testing.assert_allclose(np.linalg.norm(weights, axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(np.linalg.norm(natural, axis=1), 1, atol=5e-3)
     train = made.table("bank.tsv")["image"]
+    store = FeatureStore(Artefact(next((tmp_path / "features").iterdir())))
+    lengths = np.linalg.norm(store.read("raw", train)[:, 0].astype(float), axis=1)
+    assert np.abs(lengths - 1).min() > 0.05, "the length of a CLIP's embeddings was lost"
+    assert np.ptp(lengths) > 0
+    found = np.linalg.norm(natural, axis=1)
+    assert np.abs(found - 1).min() > 0.05
+    assert (found >= lengths.min() - 1e-3).all()
+    assert (found <= lengths.max() + 1e-3).all()
+    assert store.layers == ["pooled"], "the encoder reads unit length"
+    unit = store.read("pooled")[:, 0].astype(float)
+    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, atol=5e-3)
     encode = Artefact(next((tmp_path / "encode").iterdir()))
     with encode.hdf5("predictions.h5") as file:
         chosen = file["selection/r"][0]

@@ -56,6 +56,17 @@ def test_layers_images_and_shapes_are_those_written(artefact: Artefact) -> None:
     assert store.grid("blocks.4") == (2, 3)
 
 
+def test_what_stands_beside_is_no_feature_of_an_encoder(artefact_of: Make) -> None:
+    def fill(out: ArtefactWriter) -> None:
+        _fill(out)
+        out.json(LAYERS, layer_table(SHAPES, beside=["head"]))
+
+    store = FeatureStore(artefact_of("features", fill))
+    assert (store.layers, store.beside) == (["blocks.4", "blocks.10"], ["head"])
+    np.testing.assert_array_equal(store.read("head"), _tokens()["head"])
+    assert "beside" not in str(layer_table(SHAPES))
+
+
 @pytest.mark.parametrize("wanted", [[17, 40, 17], [99], IDS.tolist(), []])
 def test_rows_follow_the_ids_asked_for(artefact: Artefact, wanted: list[int]) -> None:
     rows = [IDS.tolist().index(image) for image in wanted]

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from neuroattn.core.errors import DataError
+from neuroattn.core.errors import ConfigError, DataError
+from neuroattn.features.registry import SpaceBackboneConfig
+from neuroattn.generators.backbone import SpaceBackbone, build
 from neuroattn.generators.loading import load
 
 WORDS = ["<|startoftext|>", "<|endoftext|>", "a</w>", "cat</w>", "c", "a", "t", "t</w>", "at</w>"]
@@ -53,6 +56,33 @@ def test_it_gives_the_library_s_own_logits(folder) -> None:
             space.logit_scale * space.encode_image(pixels) @ space.encode_text(["a cat", "cat"]).T
         )
     assert torch.allclose(found, wanted, atol=1e-4)
+
+
+def test_its_own_lengths_are_stored_beside_what_encoders_read(folder) -> None:
+    from transformers import CLIPModel
+
+    model = CLIPModel.from_pretrained(folder).eval()
+    config = SpaceBackboneConfig(model=str(folder), image_size=32)
+    backbone, pixels = build(config, torch.device("cpu")), torch.rand(3, 3, 32, 32)
+    with torch.no_grad():
+        seen = model.vision_model(pixel_values=backbone.space.normalise(pixels)).pooler_output
+        wanted = model.visual_projection(seen)
+        stored = backbone.tokens(pixels, backbone.stored)
+        read = backbone.tokens(pixels)
+    assert (backbone.stored, list(read)) == (("pooled", "raw"), ["pooled"])
+    assert torch.allclose(stored["raw"][:, 0], wanted, atol=1e-5)
+    assert (wanted.norm(dim=1) - 1).abs().min() > 0.05
+    assert torch.equal(stored["pooled"], read["pooled"])
+    assert torch.allclose(read["pooled"].norm(dim=2), torch.ones(3, 1), atol=1e-5)
+    assert backbone.shape("raw") == backbone.shape("pooled")
+
+
+def test_a_space_of_unit_length_alone_has_nothing_beside(folder) -> None:
+    space = SimpleNamespace(dim=12, encode_image=lambda pixels: pixels.mean((2, 3)))
+    backbone = SpaceBackbone(SpaceBackboneConfig(), space, torch.device("cpu"))
+    assert backbone.stored == ("pooled",)
+    with pytest.raises(ConfigError, match="no layer raw"):
+        backbone.native("raw")
 
 
 def test_a_clip_without_weights_is_refused(folder, tmp_path) -> None:

@@ -1,9 +1,9 @@
 """Does a caption drive its target? From caption to picture to the response a judge predicts.
 
-A picture is generated from each caption, and an encoder that had no part in making the captions
-(the judge) predicts the target's response to it. Beside it stand pictures from the captions of
-other targets, the natural pictures that the judge puts on top, and natural pictures at random:
-a caption is worth something if its pictures come between random and top ones.
+A picture is generated from each caption, and an encoder (the judge; best one that had no part in
+making the captions) predicts the target's response to it. Beside it stand pictures from the
+captions of other targets, the natural pictures that the judge puts on top, and natural pictures
+at random: a caption is worth something if its pictures come between random and top ones.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from neuroattn.core.errors import DataError
 from neuroattn.core.seeding import derive_seed, generator
+from neuroattn.generators.contract import Generator
 from neuroattn.generators.registry import GUIDANCE
 from neuroattn.stats.bootstrap import percentile_interval
 
@@ -54,6 +55,32 @@ class FromSpace:
                 given, seeds=list(seeds), steps=self.steps, guidance=self.guidance
             )
         return out.float().clamp(0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class FromText:
+    """A painter of any generator that texts drive, by its own solver.
+
+    Parameters
+    ----------
+    guidance : classifier-free, by the caption; 1 is none.
+    """
+
+    generator: Generator
+    steps: int = 25
+    guidance: float = GUIDANCE
+
+    @torch.no_grad()
+    def __call__(self, captions: Sequence[str], seeds: Sequence[int]) -> Pixels:
+        """Generated pictures."""
+        made = self.generator
+        condition = made.condition(len(seeds), text=list(captions))
+        schedule = made.schedule(self.steps, seeds=seeds)
+        latents = schedule.start(made.latents(seeds))
+        for level in schedule.levels:
+            said = made.predict(latents, level, condition, self.guidance)
+            latents = schedule.step(said, level, latents)
+        return made.decode(latents).float().clamp(0, 1)
 
 
 def pictures_of(
@@ -104,8 +131,44 @@ def activations(
     _check(captions, natural)
     of_caption: dict[str, Floats] = {}
     for caption, pixels in pictures_of(captions, paint, each=each, seed=seed):
-        with torch.no_grad():
-            of_caption[caption] = _finite(judge(pixels), len(captions)).mean(axis=0)
+        of_caption[caption] = judged(pixels, judge, len(captions))
+    return sets_of(
+        captions, of_caption, natural, each=each, top=top, seed=seed, others=others
+    )  # fmt: skip
+
+
+def judged(pixels: Pixels, judge: Judge, targets: int) -> Floats:
+    """Predicted responses (targets,) to a caption's pictures, their mean.
+
+    Raises
+    ------
+    DataError : targets disagree, or the judge gives values that are not finite.
+    """
+    with torch.no_grad():
+        return np.asarray(_finite(judge(pixels), targets).mean(axis=0))
+
+
+def sets_of(
+    captions: Sequence[str],
+    of_caption: Mapping[str, Floats],
+    natural: Floats,
+    *,
+    each: int,
+    top: int,
+    seed: int = 0,
+    others: Mapping[str, Floats] | None = None,
+) -> pd.DataFrame:
+    """`activations` of pictures that were judged before.
+
+    Parameters
+    ----------
+    of_caption : caption -> (targets,) mean response to its pictures.
+
+    Raises
+    ------
+    DataError : targets disagree.
+    """
+    _check(captions, natural)
     own = np.array([of_caption[caption][row] for row, caption in enumerate(captions)])
     deal = np.roll(np.arange(len(captions)), 1)
     dealt = np.array([of_caption[captions[deal[row]]][row] for row in range(len(captions))])

@@ -16,6 +16,7 @@ from neuroattn.core.errors import ConfigError
 from neuroattn.core.registry import Entry, Registry
 from neuroattn.core.resources import user_path
 from neuroattn.core.stage import Stage
+from neuroattn.generators.registry import GENERATORS, GUIDANCE
 
 #: Backbones whose pooled vector lives in a space that has a text side.
 SPACES = ("space",)
@@ -124,6 +125,27 @@ class AnalysisConfig(Section):
 
 
 @dataclass(kw_only=True)
+class ImaginedConfig(Section):
+    """Captions drawn as pictures, which the encoder and the image-text space are shown."""
+
+    targets: int = at_least(
+        0,
+        "Captioned targets, the surest first, whose caption is drawn with `generator` and shown to"
+        " the encoder; 0 is none.",
+        0,
+    )
+    pictures: int = at_least(4, "Pictures of each caption, and natural ones beside them.")
+    steps: int = at_least(25, "Denoising steps.")
+    weight: float = science(
+        GUIDANCE,
+        "Classifier-free guidance by the caption; 1 is none, hub models are used at 7.5.",
+        check=lambda factor: factor >= 0,
+        must="be 0 or more",
+    )
+    batch: int = at_least(16, "Pictures that are drawn at a time.", kind=execution)
+
+
+@dataclass(kw_only=True)
 class CaptionConfig(Section):
     """How targets are turned into natural embeddings, and which are captioned."""
 
@@ -156,6 +178,7 @@ class CaptionConfig(Section):
     )
     least: float = share(0.2, "Least share of the top pictures that makes a concept.")
     analysis: AnalysisConfig = section(AnalysisConfig, "What is counted in the captions.")
+    imagined: ImaginedConfig = section(ImaginedConfig, "Captions drawn as pictures.")
     draw_captions: bool = science(
         True,
         "Caption the projection onto each draw too (captioners that read embeddings): what a"
@@ -168,13 +191,18 @@ class CaptionConfig(Section):
 
 @dataclass(kw_only=True)
 class WriterConfig(Choice):
-    """Keys that every captioner has."""
+    """What all captioners have in common: nothing but a name."""
+
+
+@dataclass(kw_only=True)
+class BatchedConfig(WriterConfig):
+    """Keys of captioners that run a model."""
 
     batch: int = at_least(64, "Captions that are written at a time.", kind=execution)
 
 
 @dataclass(kw_only=True)
-class PrefixLmConfig(WriterConfig):
+class PrefixLmConfig(BatchedConfig):
     """A language model behind a prefix made from the embedding (ClipCap)."""
 
     name: str = science("prefix_lm", "The choice's name in its registry.")
@@ -195,7 +223,7 @@ class PrefixLmConfig(WriterConfig):
 
 
 @dataclass(kw_only=True)
-class NearestConfig(WriterConfig):
+class NearestConfig(BatchedConfig):
     """A caption of one of the top bank pictures: the one that agrees most with the others."""
 
     name: str = science("nearest", "The choice's name in its registry.")
@@ -292,6 +320,10 @@ def leaves(config: Any) -> Mapping[str, Path]:
     if config.caption.space is not None:
         files = files_of(config.caption.space)
         found |= {f"space/{name}": path for name, path in files.items()}
+    if config.caption.imagined.targets:
+        from neuroattn.generators.places import text_leaves
+
+        found |= {**GENERATORS.leaves(config.generator), **text_leaves(config.generator)}
     return found
 
 
@@ -301,6 +333,10 @@ def bank_leaves(config: Any) -> Mapping[str, Path]:
     from neuroattn.features.registry import BACKBONES
 
     return {**files_of_bank(config.caption.bank), **BACKBONES.leaves(config.backbone)}
+
+
+def _drawn_with(config: Any) -> tuple[str, ...]:
+    return ("generator",) if config.caption.imagined.targets else ()
 
 
 def _parents(config: Any) -> tuple[str, ...]:
@@ -323,6 +359,7 @@ STAGES = (
         version=5,
         about="say in words what each target prefers: its weight as a natural embedding, captioned",
         reads=("caption", "captioner", "seed"),
+        also_reads=_drawn_with,
         parents=_parents,
         leaves="neuroattn.captioning.registry:leaves",
         run="neuroattn.captioning.stage:run",

@@ -8,7 +8,8 @@
 
 Payload: ``captions.tsv``, ``draws.tsv`` (a caption for each draw of the bank), ``top.tsv`` (top
 pictures of each concept), ``bank.tsv``, ``bank_captions.json``, ``embeddings.h5`` (``/weight``,
-``/embedding``, rows in the order of ``rows.tsv``), and what `findings` makes of the captions.
+``/embedding``, rows in the order of ``rows.tsv``), and what `findings` makes of the captions;
+with ``caption.imagined.targets``, what `shown` makes of pictures of them.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from neuroattn.captioning.registry import (
     Scored,
     WriterConfig,
 )
+from neuroattn.captioning.shown import Sight, drawn_methods, open_sight, show, surest
 from neuroattn.captioning.targets import Rows, chosen_fold, fitted_parts, rows_of
 from neuroattn.captioning.told import Ground, captioned, tell
 from neuroattn.captioning.writing import (
@@ -78,6 +80,7 @@ def run(context: StageContext) -> StageResult:
     """
     _check_one_space(context.parents["encode"])
     job = _opened(context)
+    sight = open_sight(context, job.fold, job.text, job.shown(), job.device)
     parts = fitted_parts(context, job.prepared, job.fold)
     sides = [part.side for part in parts]
     scores = scores_of_fold(context.parents["encode"], sides, job.fold.index)
@@ -91,6 +94,7 @@ def run(context: StageContext) -> StageResult:
     _write_bank(job)
     metrics = _metrics(frame, passed.passed, job.bank)
     metrics |= _analysed(job, found, frame)
+    metrics |= {} if sight is None else _shown(job, sight, frame)
     log.info("%d of %d targets captioned", int(passed.passed.sum()), len(scores))
     return StageResult(metrics=metrics, methods=_methods(job, rows, metrics, passed.images))
 
@@ -115,10 +119,14 @@ class _Job:
 
     def _picture(self) -> Any:
         if self.config.bank.source is BankSource.dataset:
-            stimuli: Any = open_dataset(self.context.section("dataset", DatasetConfig)).stimuli
+            read = self.shown()
         else:
-            stimuli, _ = open_pictures(self.config.bank)
-        return lambda place: stimuli.read(int(self.bank.ids[place]))
+            read = open_pictures(self.config.bank)[0].read
+        return lambda place: read(int(self.bank.ids[place]))
+
+    def shown(self) -> Any:
+        """Reads a picture of the dataset by its id."""
+        return open_dataset(self.context.section("dataset", DatasetConfig)).stimuli.read
 
 
 @dataclass(frozen=True, eq=False)
@@ -339,6 +347,17 @@ def _analysed(job: _Job, found: _Found, frame: pd.DataFrame) -> dict[str, float]
     return tell(job.context.out, told_of, job.config.analysis, ground, job.context.seed)
 
 
+def _shown(job: _Job, sight: Sight, frame: pd.DataFrame) -> dict[str, float]:
+    """Pictures of the surest captions, and what they do."""
+    chosen = surest(frame, job.config.imagined.targets)
+    ground = Ground(job.context.parents["encode"], job.prepared, job.fold.index)
+    with job.context.progress("pictures of captions", chosen["caption"].nunique()) as progress:
+        return show(
+            job.context.out, chosen, ground, sight, job.config,
+            seed=job.context.seed, progress=progress,
+        )  # fmt: skip
+
+
 def _write_bank(job: _Job) -> None:
     bank, out = job.bank, job.context.out
     place = np.arange(len(bank))
@@ -399,6 +418,7 @@ def _methods(job: _Job, rows: Rows, metrics: dict[str, float], images: Scored) -
         f" ({metrics['captioned']:.0f} of {metrics['targets']:.0f});"
         f" {metrics['nulls']:.0f} null targets with shuffled responses went the same way. Evidence"
         f" of a target is the share of them that have a lower r on {_RANKED[rows.ranked]}."
+        + drawn_methods(job.context, metrics)
     )
 
 

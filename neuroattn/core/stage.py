@@ -31,6 +31,8 @@ class Stage:
     version : raised whenever equal inputs may give another result.
     about : one line for the help.
     reads, ignores : dotted config prefixes whose science keys do, and do not, matter.
+    also_reads : further such prefixes, from the root config: what matters only where a part of the
+        stage is switched on.
     run : ``"module:function"`` of ``(StageContext) -> StageResult``.
     parents : names of the parent stages, from the root config.
     cites : further parents, several of one stage if need be: name -> (stage, reference), from the
@@ -50,8 +52,13 @@ class Stage:
     parents: Callable[[Any], tuple[str, ...]] = lambda _config: ()
     cites: Callable[[Any], Mapping[str, tuple[str, str]]] = lambda _config: {}
     ignores: tuple[str, ...] = ()
+    also_reads: Callable[[Any], tuple[str, ...]] = lambda _config: ()
     leaves: str = ""
     tolerant: bool = False
+
+    def science(self, config: Any) -> tuple[str, ...]:
+        """All prefixes whose science keys matter in this config."""
+        return (*self.reads, *self.also_reads(config))
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,13 @@ from pathlib import Path
 
 from neuroattn.core.errors import ConfigError, DataError, MissingDataError
 from neuroattn.features.hub_files import cached
-from neuroattn.generators.loading import find
+from neuroattn.generators.loading import files_of, find
 from neuroattn.generators.registry import MODELS, GeneratorChoice
 
 INDEX = "model_index.json"
+#: Pipelines that embeddings of images drive and no text does, by the class that an index names.
+IMAGE_DRIVEN = ("StableDiffusionImageVariationPipeline",)
+BY_SPACE, SPACE = "DiffusionPipeline", "space"  # told by the space in the folder beside it
 _READ = (".json", ".txt", ".model")  # configurations and vocabularies
 #: Parts that an adapter reads; a checker or an extractor changes no picture here.
 _PARTS = ("unet", "transformer", "vae", "tiny", "scheduler", "tokenizer", "text_encoder")
@@ -34,6 +37,30 @@ def leaves(config: GeneratorChoice) -> Mapping[str, Path]:
         tiny = find_tiny(config)
         found |= {f"{config.name}/tiny/{name}": path for name, path in _part(tiny, None)}
     return found
+
+
+def text_leaves(config: GeneratorChoice) -> Mapping[str, Path]:
+    """Files outside the generator that decide what it is told by a text, by stable name.
+
+    Raises
+    ------
+    ConfigError : no text drives it.
+    MissingDataError : it is told by an image-text space, and that is not beside it.
+    """
+    folder = find_folder(config)
+    kind = json.loads((folder / INDEX).read_text()).get("_class_name", "")
+    if kind in IMAGE_DRIVEN:
+        raise ConfigError(
+            "this generator takes no text, so no caption can be drawn with it",
+            file=folder,
+            expected="a generator that texts drive, as embedded or sd15",
+            found=f"{config.name} ({kind})",
+            fix="set generator=embedded, or another one that takes text",
+        )
+    if kind != BY_SPACE:
+        return {}
+    files = files_of(folder.parent / SPACE)
+    return {f"{config.name}/{SPACE}/{name}": path for name, path in files.items()}
 
 
 def find_folder(config: GeneratorChoice) -> Path:

@@ -116,7 +116,7 @@ def _node(stage: Stage, config: RootConfig, parents: Mapping[str, Node]) -> Node
     fingerprint = stage_fingerprint(
         stage=stage.name,
         version=stage.version,
-        science=science_values(walk(config), stage.reads, stage.ignores),
+        science=science_values(walk(config), stage.science(config), stage.ignores),
         parents={name: node.fingerprint.digest for name, node in parents.items()},
         leaves=DigestCache(root / DIGESTS).digests(leaves),
     )

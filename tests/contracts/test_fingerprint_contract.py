@@ -68,7 +68,7 @@ def _digests(config: RootConfig) -> dict[str, str]:
             known[name] = stage_fingerprint(
                 stage=name,
                 version=stage.version,
-                science=science_values(keys, stage.reads, stage.ignores),
+                science=science_values(keys, stage.science(config), stage.ignores),
                 parents={parent: visit(parent) for parent in stage.parents(config)},
                 leaves={},
             ).digest
@@ -129,7 +129,7 @@ def _reads(config: RootConfig, variant: Variant) -> dict[str, Any]:
     else:
         keys = [key for key in walk(config) if "." not in key.path]
     return {
-        name: (science_values(keys, stage.reads, stage.ignores), stage.parents(config))
+        name: (science_values(keys, stage.science(config), stage.ignores), stage.parents(config))
         for name, stage in STAGES.items()
     }
 

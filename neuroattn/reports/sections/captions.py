@@ -276,7 +276,9 @@ def _verified(sources: Sources) -> tuple[Block, ...]:
             caption="A target should respond to test images whose captions resemble its own:"
             " Spearman's correlation of that likeness with the measured response, mean over"
             " targets. Shuffled: the same captions dealt to other targets. The difference is paired"
-            " over draws of the test images. On which images targets were gated stands in Methods.",
+            " over draws of the test images. Image: the same with pictures drawn from the caption"
+            " in its place, and the test image itself. On which images targets were gated stands"
+            " in Methods.",
         ),
     )
 
@@ -295,7 +297,11 @@ def _imagined(sources: Sources) -> tuple[Block, ...]:
     )  # fmt: skip
     titles = ("Predicted activation", "95 %", "Over random pictures", "95 %", "n targets")
     columns = (Column("Pictures"), *(Column(title, numeric=True) for title in titles))
-    caption = "Predicted activation of a judge that had no part in the captions; over targets."
+    caption = (
+        "Predicted activation on pictures drawn from the captions of the surest targets, by the"
+        " encoder that was captioned; 95 % over targets. Beside them pictures of other targets'"
+        " captions, and the natural test pictures that the encoder ranks first, or any."
+    )
     return (Subheading("Pictures from captions"), Table(caption, columns, rows))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,6 +34,7 @@ class Setting:
     weights : (rows, dim) unit weights of the targets; None without a space.
     picture : reads the pixels (height, width, 3) uint8 of a bank item by its place.
     device, seed : where it computes, and where its random numbers come from.
+    keep : folder in which it may keep what a stopped run should find again; None keeps nothing.
     """
 
     bank: Bank
@@ -41,6 +43,7 @@ class Setting:
     picture: Callable[[int], NDArray[np.uint8]] | None = None
     device: str = "cpu"
     seed: int = 0
+    keep: Path | None = None
 
 
 class Captioner(Protocol):

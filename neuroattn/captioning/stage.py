@@ -112,8 +112,9 @@ class _Job:
 
     def captioner(self, weights: NDArray[np.float32] | None) -> Captioner:
         setting = Setting(
-            self.bank, self.text, weights, self._picture(), self.device, self.context.seed
-        )
+            self.bank, self.text, weights, self._picture(), self.device, self.context.seed,
+            self.context.out.work / self.writer.name,
+        )  # fmt: skip
         made: Captioner = CAPTIONERS.load(self.writer.name)(self.writer, setting)
         return made
 

@@ -21,7 +21,7 @@ from neuroattn.captioning.registry import (
     VlmConfig,
     model_leaves,
 )
-from neuroattn.captioning.vlm import Vlm
+from neuroattn.captioning.vlm import Vlm, echoed
 from neuroattn.core.errors import ConfigError, DataError, MissingDataError
 from tests.chain import neuroattn, words
 from tests.unit.captioning.cone import DIM, NOUNS, a_bank, cone, split_pairs
@@ -229,6 +229,95 @@ def test_any_image_text_model_describes_top_pictures_once_each(vlm: Path, bank: 
     assert seen == [4, 7, 9]
     assert both[0] == one[0]
     assert both[1].sure == 1.0
+
+
+def _picture(place: int) -> np.ndarray:
+    """Pictures of different sizes."""
+    rng = np.random.default_rng(place)
+    return rng.integers(0, 256, size=(16 + 8 * (place % 3), 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LLaVA-NeXT with random weights, whose pictures take more tokens the larger they are."""
+    from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration, LlavaNextProcessor
+    from transformers.models.llava_next.image_processing_pil_llava_next import (
+        LlavaNextImageProcessorPil,
+    )
+
+    folder = tmp_path_factory.mktemp("llava")
+    tokeniser = untrained(DIM, ["describe the picture . a cat and a bus"]).words.tokeniser()
+    tokeniser.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+             "num_attention_heads": 2}  # fmt: skip
+    shape = LlavaNextConfig(
+        text_config={**small, "model_type": "llama", "vocab_size": len(tokeniser),
+                     "num_key_value_heads": 2, "max_position_embeddings": 256,
+                     "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0},
+        vision_config={**small, "model_type": "clip_vision_model", "image_size": 16,
+                       "patch_size": 8, "projection_dim": 16, "num_hidden_layers": 2},
+        image_grid_pinpoints=[[16, 16], [16, 32], [32, 32]],
+        image_token_index=tokeniser.convert_tokens_to_ids("<image>"),
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        LlavaNextForConditionalGeneration(shape).save_pretrained(folder)
+    pictures = LlavaNextImageProcessorPil(
+        size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16},
+        image_grid_pinpoints=[[16, 16], [16, 32], [32, 32]],
+    )  # fmt: skip
+    LlavaNextProcessor(
+        pictures, tokeniser, patch_size=8, vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+@pytest.mark.parametrize("model", ["vlm", "decoder"])
+def test_a_description_does_not_depend_on_its_batch(
+    model: str, bank: Bank, request: pytest.FixtureRequest
+) -> None:
+    config = VlmConfig(model=str(request.getfixturevalue(model)), prompt="a", length=6, pictures=1)
+    concepts = [Concept(n, 0, 1.0, np.array([n])) for n in range(7)]
+    alone = Vlm(replace(config, batch=1), Setting(bank, picture=_picture)).caption(concepts)
+    made = Vlm(replace(config, batch=4), Setting(bank, picture=_picture))
+    sizes: list[int] = []
+    calls = made.model.generate
+    made.model.generate = lambda **given: sizes.append(len(given["input_ids"])) or calls(**given)
+    assert made.caption(concepts) == alone
+    assert sizes == [4, 3]
+    assert any(one.text for one in alone)
+
+
+def test_what_was_asked_is_no_part_of_the_answer() -> None:
+    asked = torch.tensor([0, 0, 5, 6])
+    assert echoed(torch.tensor([0, 0, 5, 6, 7, 8]), asked) == 4
+    assert echoed(torch.tensor([0, 0, 5, 7, 8]), asked) == 3, "BLIP answers in the last one's place"
+    assert echoed(torch.tensor([7, 8]), asked) == 0
+
+
+def test_a_stopped_run_keeps_its_descriptions(vlm: Path, bank: Bank, tmp_path: Path) -> None:
+    config = VlmConfig(model=str(vlm), prompt="a", length=4, pictures=6, batch=2)
+    concept = Concept(0, 0, 1.0, np.arange(6))
+    whole = Vlm(config, Setting(bank, picture=_picture)).caption([concept])
+    setting = Setting(bank, picture=_picture, keep=tmp_path / "vlm")
+    stopped, sizes = Vlm(config, setting), []
+    calls = stopped.model.generate
+
+    def generate(**given: torch.Tensor) -> torch.Tensor:
+        if len(sizes) == 2:
+            raise KeyboardInterrupt
+        sizes.append(len(given["input_ids"]))
+        return calls(**given)
+
+    stopped.model.generate = generate
+    with pytest.raises(KeyboardInterrupt):
+        stopped.caption([concept])
+    resumed = Vlm(config, setting)
+    calls, sizes = resumed.model.generate, []
+    resumed.model.generate = generate
+    assert resumed.caption([concept]) == whole
+    assert sizes == [2], "four of the six pictures were described before"
 
 
 def test_a_vlm_that_is_not_named_or_not_whole_is_refused(bank: Bank, tmp_path: Path) -> None:

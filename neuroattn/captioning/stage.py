@@ -257,7 +257,7 @@ def _found(job: _Job, rows: Rows) -> _Found:
     projection = project(
         unit, job.bank.tiles, draws=config.draws, temperature=config.temperature,
         top=min(config.top_n, len(job.bank)), memory=config.memory_mib << 20, device=job.device,
-        keep_draws=config.draw_captions and config.draws > 1,
+        keep_draws=_draws_captioned(job) and config.draws > 1,
     )  # fmt: skip
     mean = mean_direction(job.bank.tiles, unit.shape[1])
     splitting = Splitting(config.concepts, config.apart, config.least)
@@ -287,9 +287,14 @@ def _written(job: _Job, found: _Found) -> pd.DataFrame:
     return frame
 
 
+def _draws_captioned(job: _Job) -> bool:
+    """Whether projections onto single draws are read: 3 GB of them with 300,000 targets."""
+    return job.config.draw_captions and job.writer.name == "prefix_lm"
+
+
 def _draw_concepts(job: _Job, found: _Found) -> list[Concept]:
     """Each draw's projection as a concept, its draw in the place of the number."""
-    if found.projection is None or job.writer.name != "prefix_lm":
+    if found.projection is None or not _draws_captioned(job):
         return []
     norm = found.projection.norm
     return [

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from neuroattn.captioning.stage import _draws_captioned
 from neuroattn.core.artefact import Artefact
 from neuroattn.features.store import FeatureStore
 from neuroattn.generators.loading import load
@@ -86,3 +88,17 @@ def test_a_captioner_of_embeddings_refuses_an_encoder_without_a_space(
     )
     assert ran.code == 2
     assert "backbone=space encoder=linear_cls" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("captioner", "asked", "kept"),
+    [("prefix_lm", True, True), ("prefix_lm", False, False), ("nearest", True, False),
+     ("vlm", True, False)],
+)  # fmt: skip
+def test_projections_onto_draws_are_kept_for_whom_reads_them(
+    captioner: str, asked: bool, kept: bool
+) -> None:
+    job = SimpleNamespace(
+        config=SimpleNamespace(draw_captions=asked), writer=SimpleNamespace(name=captioner)
+    )
+    assert _draws_captioned(job) is kept

@@ -187,12 +187,6 @@ def parcels(artefact: Artefact) -> dict[str, NDArray[np.int64]]:
     return rows if columns is None else {name: columns[own] for name, own in rows.items()}
 
 
-def shared_images(first: Artefact, second: Artefact, folds: tuple[int | None, int | None]) -> int:
-    """How many pictures both encoders were fitted on."""
-    used = [trained_on(one, fold) for one, fold in zip((first, second), folds, strict=True)]
-    return len(used[0] & used[1])
-
-
 def trained_on(artefact: Artefact, fold: int | None) -> set[int]:
     """Pictures that a fold's model was fitted on; any fold's, if none is named."""
     table = artefact.table("folds.tsv")

@@ -34,7 +34,7 @@ from neuroattn.generators.registry import GENERATORS
 from neuroattn.synthesis import outcome
 from neuroattn.synthesis.assess import Panel, assess
 from neuroattn.synthesis.drawing import Drawn, Method, Scene, Value
-from neuroattn.synthesis.guide import Source, read_source, shared_images
+from neuroattn.synthesis.guide import Source, read_source, trained_on
 from neuroattn.synthesis.jobs import (
     DONE,
     FAILED,
@@ -327,11 +327,10 @@ class Job:
     def facts(self) -> dict[str, Any]:
         """Which generator, guides and judge, for the report."""
         figures: dict[str, float] = {}
-        parents = self.context.parents
         if self.judge is not None:
-            folds = (self.config.fold, self.config.judge_fold)
-            both = shared_images(parents["encode"], parents[JUDGE], folds)
-            figures["judge.shared_training_images"] = float(both)
+            seen = trained_on(self.context.parents[JUDGE], self.config.judge_fold)
+            guided = [trained_on(one.artefact, self.config.fold) for one in self.guide.sources]
+            figures["judge.shared_training_images"] = float(len(seen & set().union(*guided)))
         return {
             "generator": self._identity() if self._draws else None,
             "guides": [one.artefact.label for one in self.guide.sources],

@@ -120,7 +120,8 @@ def _rest(artefact: Artefact) -> Any:
     config = artefact.config
     guidance = {name: value for name, value in config["guidance"].items() if name != "scale"}
     facts, told = artefact.json("generator.json"), config.get("synthesis", {})
-    names = ("objectives", "images", "first_seed", "chunk", "text", "text_guidance")
+    names = ("objectives", "images", "first_seed", "chunk", "text", "text_guidance", "fold",
+             "judge_fold")  # fmt: skip
     settings = {name: told.get(name) for name in names}
     digests = (facts.get("generator") or {}).get("digests")
     return guidance, settings, digests, facts.get("guides"), facts.get("judge")

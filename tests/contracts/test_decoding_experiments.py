@@ -95,7 +95,7 @@ OWN = {
     ),
     "wave_bold5000": (
         "decoder.dim=12", "decoder.depth=1", "decoder.training.epochs=1", "decoder.input.trs=2",
-        "decoder.target.also=[]", "decoder.target.also_weights=[]", "dataset.split.kind=random",
+        "dataset.split.kind=random",
     ),
     "ubp_things_eeg2": (*THINGS, "dataset.channels=[O1,Oz,O2]", "dataset.subjects=[sub-02]"),
     "ubp_things_meg": (*THINGS, "dataset.subjects=[sub-02]"),
@@ -120,6 +120,8 @@ def write_data(name: str, folder: Path) -> None:
             as_meg(folder)
     else:
         generate(folder, images=40, targets=6, repeats=2)
+        texts = {str(image): [f"a scene of {image % 5} things"] for image in range(40)}
+        (folder / "captions.json").write_text(json.dumps(texts))
 
 
 def as_meg(folder: Path) -> None:

@@ -16,11 +16,14 @@ from neuroattn.cli.compose import compose
 from neuroattn.core.config import Choice, walk
 from neuroattn.core.resources import shipped
 from neuroattn.pipeline.config import RootConfig
+from neuroattn.pipeline.plan import compose_cited
+from neuroattn.pipeline.recipes import load_recipe, recipes
 from neuroattn.pipeline.stages import catalogue
 
 CONF = shipped("conf")
 CHOICES = [(group, name) for group, registry in catalogue().registries.items() for name in registry]
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+MANY = {"adeli2025_ensemble", "whole_brain_parcels"}  # forty members and eight
 GROUP_FILES = sorted(
     path
     for path in CONF.glob("*/*.yaml")
@@ -84,8 +87,24 @@ def test_every_yaml_says_what_it_is_and_names_no_code(file: Path) -> None:
 @pytest.mark.parametrize(
     "name", EXPERIMENTS or [pytest.param("", marks=pytest.mark.skip("no experiment yet"))]
 )
-def test_every_experiment_composes(name: str) -> None:
-    assert isinstance(compose([f"experiment={name}"]), RootConfig)
+def test_every_experiment_composes_and_so_does_what_it_cites(name: str) -> None:
+    config = compose([f"experiment={name}"])
+    assert isinstance(config, RootConfig)
+    if name not in MANY:  # a cited run is composed over keys that may not fit its own choices
+        compose_cited(config.published.stage, config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(MANY))
+def test_what_experiments_of_many_members_cite_composes(name: str) -> None:
+    config = compose([f"experiment={name}"])
+    compose_cited(config.published.stage, config)
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_what_every_recipe_cites_composes(name: str) -> None:
+    for step in load_recipe(name).steps:
+        compose_cited(step.stage, compose(step.overrides))
 
 
 def test_the_frozen_list_of_keys() -> None:

@@ -14,7 +14,7 @@ from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -39,6 +39,8 @@ MAPPINGS = (
 QUOTED = (
     "compare.members.", "encoder.also.", "synthesis.guides.", "imagery.trials", "imagery.gallery",
 )  # fmt: skip
+# These name an artefact, which may be swept over (a,b), or are overrides, which have an = sign.
+REFERENCES = ("use.", "synthesis.judge=", "synthesis.captions=", "maps.minus=", "encoder.start=")
 
 # What Hydra and OmegaConf raise where a config cannot be composed; they assert at places.
 NOT_COMPOSED = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError)
@@ -122,7 +124,10 @@ def _entry(word: str) -> str:
 
 def _as_text(word: str) -> str:
     key, _, value = word.partition("=")
-    if not word.startswith(QUOTED) or value[:1] in ("'", '"') or value == "null":
+    name = word.lstrip("+")
+    is_text = name.startswith(QUOTED) or (name.startswith(REFERENCES) and "=" in value)
+    is_home = value.startswith("~/") and "," not in value  # a comma may be that of a sweep
+    if not (is_text or is_home) or value[:1] in ("'", '"') or value == "null":
         return word
     return f"{key}={quoted(value)}"
 
@@ -245,7 +250,7 @@ _FIXES = {
     "is not a ListConfig": "write a list: key=[a,b]",
     "raised while composing config": _ABOUT_SCHEMAS,
     "Could not find 'experiment/": "add --config-dir DIR, with the file in DIR/experiment",
-    "missing EQUAL": "write key=value",
+    "Unknown function": "quote the value: \"key='…'\"",
 }
 
 
@@ -259,6 +264,8 @@ def explain(error: Exception, keys: Callable[[], Sequence[str]] = tuple) -> Conf
         if isinstance(known, ConfigError):
             return known
     text = _told(error)
+    if isinstance(error, OverrideParseException) and "while evaluating" not in text:
+        return _unreadable(error.override)
     misspelt = re.search(r"Could not override '([^']+)'", text)
     if misspelt:
         return _unknown_key(misspelt.group(1), keys())
@@ -274,6 +281,19 @@ def explain(error: Exception, keys: Callable[[], Sequence[str]] = tuple) -> Conf
         text += f": {_told(error.__cause__)}"
     default = "neuroattn <stage> --cfg job prints every key with its value"
     return ConfigError(text, fix=next((_FIXES[part] for part in _FIXES if part in text), default))
+
+
+def _unreadable(word: str) -> ConfigError:
+    """An override that Hydra's grammar cannot read, as one with ``~``, ``=`` or ``(``."""
+    key, sign, value = word.partition("=")
+    if not sign or not re.fullmatch(r"[+~]*[\w.@/:-]+", key):
+        fix = "write key=value"
+    elif value[:1] in ("[", "{"):
+        fix = f"close the brackets, and quote what is no plain word: \"{key}=['…']\""
+    else:
+        text = "…" if set(value) & set("'\"`$\\") else value
+        fix = f"quote the value: \"{key}='{text}'\""
+    return ConfigError("this override cannot be read", found=word, fix=fix)
 
 
 def _told(error: BaseException) -> str:

@@ -31,6 +31,60 @@ def test_entries_of_mappings_need_no_plus() -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "read"),
+    [
+        ("dataset.root=~/nsd", "dataset.root='~/nsd'"),
+        ("dataset.root='~/nsd'", "dataset.root='~/nsd'"),
+        ("dataset.root=~/a,~/b", "dataset.root=~/a,~/b"),
+        ("maps.minus=encoder=ridge seed=1", "maps.minus='encoder=ridge seed=1'"),
+        ("encoder.start=encoder=attention", "encoder.start='encoder=attention'"),
+        ("encoder.start=1a2b,null", "encoder.start=1a2b,null"),
+        ("synthesis.judge=backbone=timm", "synthesis.judge='backbone=timm'"),
+        ("synthesis.judge_fold=1", "synthesis.judge_fold=1"),
+        ("synthesis.captions=captioner=lavca", "synthesis.captions='captioner=lavca'"),
+        ("use.prepare=dataset=arrays", "++use.prepare='dataset=arrays'"),
+        ("++use.prepare=dataset=arrays", "++use.prepare='dataset=arrays'"),
+        ("+compare.members.a=seed=1", "+compare.members.a='seed=1'"),
+    ],
+)
+def test_what_the_grammar_cannot_read_is_quoted(word: str, read: str) -> None:
+    assert addressed([word]) == [read]
+    assert addressed(addressed([word])) == [read]
+
+
+def test_a_folder_below_home_and_overrides_as_references_compose() -> None:
+    words = ["dataset.root=~/nsd", "maps.minus=encoder=ridge", "use.prepare=dataset=arrays"]
+    config = compose(words)
+    assert config.dataset.root == "~/nsd"
+    assert config.maps.minus == "encoder=ridge"
+    assert config.use == {"prepare": "dataset=arrays"}
+
+
+@pytest.mark.parametrize(
+    ("word", "fix"),
+    [
+        ("dataset.root=/data/a=b", "quote the value: \"dataset.root='/data/a=b'\""),
+        ("dataset.root=/data/a(1)", "quote the value: \"dataset.root='/data/a(1)'\""),
+        ('dataset.root="/data', "quote the value: \"dataset.root='…'\""),
+        ("dataset.subjects=[a", "close the brackets"),
+        ("seed", "write key=value"),
+        ("my seed=1", "write key=value"),
+    ],
+)
+def test_what_the_grammar_cannot_read_is_told_with_its_remedy(word: str, fix: str) -> None:
+    with pytest.raises(ConfigError, match="this override cannot be read") as caught:
+        compose([word])
+    assert caught.value.found == word
+    assert fix in str(caught.value.fix)
+
+
+def test_a_wrong_function_in_an_override_is_named() -> None:
+    with pytest.raises(ConfigError, match="Unknown function 'a'") as caught:
+        compose(["dataset.subjects=[a(1)]"])
+    assert "quote the value" in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("text", "keys", "told"),
     [
         ("Could not override 'encoder.alfa'.\nTo append…", ["encoder.alpha", "seed"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -16,12 +16,12 @@ from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from neuroattn.cli.searchpath import refuse_packages
-from neuroattn.core.config import walk
+from neuroattn.core.config import out_of_range, walk
 from neuroattn.core.errors import ConfigError, NeuroattnError
 from neuroattn.core.resources import shipped, user_path
 from neuroattn.pipeline.config import RootConfig
@@ -183,7 +183,8 @@ def typed(composed: DictConfig) -> RootConfig:
         values = OmegaConf.to_container(job, resolve=True)
         sections = OmegaConf.to_object(job)
     except NOT_COMPOSED as error:
-        raise explain(error) from error
+        refused = _out_of_range(job) if isinstance(error, ConfigError) else None
+        raise refused or explain(error) from error
     if not isinstance(values, dict) or not isinstance(sections, dict):
         raise ConfigError("the composed config is no tree of keys", found=type(values).__name__)
     _refuse_unknown(values, RootConfig, sections)
@@ -191,6 +192,24 @@ def typed(composed: DictConfig) -> RootConfig:
     _check_chosen(config)
     config.paths.root = str(user_path(config.paths.root).absolute())
     return config
+
+
+def _out_of_range(node: Any, path: str = "") -> ConfigError | None:
+    """What a section's checks refuse, with the key's full path: a section knows its class."""
+    if isinstance(node, ListConfig):
+        return _first_of(_out_of_range(item, f"{path}[{at}]") for at, item in enumerate(node))
+    if not isinstance(node, DictConfig) or not node:
+        return None
+    prefix = f"{path}." if path else ""
+    kind, values = OmegaConf.get_type(node), OmegaConf.to_container(node, resolve=True)
+    below = _first_of(_out_of_range(item, prefix + str(name)) for name, item in node.items())
+    if below is not None or not is_dataclass(kind) or not isinstance(values, dict):
+        return below
+    return out_of_range(kind, {str(name): value for name, value in values.items()}, prefix)
+
+
+def _first_of(found: Iterable[ConfigError | None]) -> ConfigError | None:
+    return next((error for error in found if error is not None), None)
 
 
 def _check_chosen(config: RootConfig) -> None:
@@ -250,6 +269,8 @@ _FIXES = {
     "is not a ListConfig": "write a list: key=[a,b]",
     "raised while composing config": _ABOUT_SCHEMAS,
     "Could not find 'experiment/": "add --config-dir DIR, with the file in DIR/experiment",
+    "does not support deletion": "set it instead, KEY=<value>; docs/config.md has its default. ~ is"
+    " for entries of mappings (~compare.members.NAME), for root keys and sections (~seed)",
     "Unknown function": "quote the value: \"key='…'\"",
 }
 

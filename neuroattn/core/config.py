@@ -84,16 +84,27 @@ class Section:
     """Base of every schema; runs the declared checks as soon as a config is typed."""
 
     def __post_init__(self) -> None:
-        for key in fields(self):
-            check = key.metadata.get("check")
-            value = getattr(self, key.name)
-            if check is not None and not check(value):
-                raise ConfigError(
-                    f"{type(self).__name__}.{key.name} is out of range",
-                    expected=f"it must {key.metadata['must']}",
-                    found=repr(value),
-                    fix=f"set {key.name} to a value that must {key.metadata['must']}",
-                )
+        problem = out_of_range(type(self), vars(self), f"{type(self).__name__}.")
+        if problem is not None:
+            raise problem
+
+
+def out_of_range(kind: type, values: Mapping[str, Any], prefix: str) -> ConfigError | None:
+    """The first declared check of ``kind`` that ``values`` fail, as an error, or None.
+
+    ``prefix`` stands before the key's name: its section's path, or class where none is known.
+    """
+    for key in fields(kind):
+        check = key.metadata.get("check")
+        if check is not None and not check(values[key.name]):
+            name, must = f"{prefix}{key.name}", key.metadata["must"]
+            return ConfigError(
+                f"{name} is out of range",
+                expected=f"it must {must}",
+                found=repr(values[key.name]),
+                fix=f"set {name} to a value that must {must}",
+            )
+    return None
 
 
 @dataclass(kw_only=True)

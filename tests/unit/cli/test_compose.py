@@ -122,6 +122,18 @@ def test_the_cause_is_told_and_ours_is_passed_on() -> None:
         (["encoder.n_alphas=-1"], "must be 1 or more"),
         (["encoder.name=other"], "the name of the RidgeConfig section cannot be set"),
         (["seed=${nothing}"], "nothing"),
+        (["~encoder.alpha_max"], "fix: set it instead"),
+        (["encoder.images=0"], "encoder.images is out of range"),
+        (["encoder.images=0"], "fix: set encoder.images to"),
+        (
+            ["encoder=attention", "encoder.training.optimiser.lr=0"],
+            "encoder.training.optimiser.lr is",
+        ),
+        (["dataset.split.folds=1"], "dataset.split.folds is out of range"),
+        (
+            ["published.expected=[{figure: a},{figure: b, tolerance: -1}]"],
+            "expected[1].tolerance is",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(words: list[str], told: str) -> None:

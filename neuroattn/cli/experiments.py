@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -53,9 +54,13 @@ def _overview() -> Iterator[str]:
 
 
 def _section(name: str, about: Mapping[str, Any]) -> Iterator[str]:
-    data = "dataset.root=DIR dataset.subjects=[SUBJECT]"
-    yield f"## {name}\n\n```sh\nneuroattn reproduce {name} {data}\n```\n"
+    needs = about.get("needs", [])
+    lines = [_command(name), " ".join(shlex.quote(need["override"]) for need in needs)]
+    yield f"## {name}\n\n```sh\n" + " \\\n    ".join(filter(None, lines)) + "\n```\n"
     yield f"- **Data.** {about.get('data', 'as above')}"
+    if needs:
+        told_of = "; ".join(f"`{need['override']}`: {need['about']}" for need in needs)
+        yield f"- **Needs.** {told_of}"
     memory = about.get("memory_gb")
     held = f"; {memory:g} GB of weights, gradients and moments" if memory else ""
     yield f"- **Cost.** {about['cost'].strip()}{held}\n"
@@ -64,6 +69,13 @@ def _section(name: str, about: Mapping[str, Any]) -> Iterator[str]:
         cells = (f"`{row['figure']}`", row.get("subject", ""), _value(row), _certainty(row))
         yield f"| {' | '.join(cells)} | {row['source']}{_note(row)} |"
     yield ""
+
+
+def _command(name: str) -> str:
+    """The command up to the dataset, with a subject where the file's own command has one."""
+    subject = " 'dataset.subjects=[SUBJECT]'"
+    is_of_one = "dataset.subjects=" in experiments()[name].read_text()
+    return f"neuroattn reproduce {name} dataset.root=DIR{subject if is_of_one else ''}"
 
 
 def _value(row: Mapping[str, Any]) -> str:

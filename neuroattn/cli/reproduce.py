@@ -40,23 +40,29 @@ def reproduce(
             fix=f"run its stages: neuroattn encode experiment={name}",
         )
     config = compose([*words, *overrides, f"stage={stage}"])
+    if only_plan:  # what it costs is asked before there are data and models, which a plan needs
+        _show(config)
     compose_cited(stage, config)
     node = plan(stage, config)
-    if only_plan:
-        return _show(config, node)
-    return _run(name, config, shipped, node)
+    return _show_plan(node) if only_plan else _run(name, config, shipped, node)
 
 
-def _show(config: RootConfig, node: Node) -> int:
+def _show(config: RootConfig) -> None:
     from neuroattn.pipeline.reproduce import stated
+
+    print(f"cost: {config.published.cost}")
+    for need in config.published.needs:
+        print(f"needs: {need.override}   {need.about}")
+    for row in config.published.expected:
+        whose = f" ({row.subject})" if row.subject else ""
+        print(f"expected: {row.figure}{whose} {stated(vars(row))}, {row.certainty.value}")
+
+
+def _show_plan(node: Node) -> int:
     from neuroattn.pipeline.status import plan_lines
 
     for line in plan_lines(node):
         print(line)
-    print(f"cost: {config.published.cost}")
-    for row in config.published.expected:
-        whose = f" ({row.subject})" if row.subject else ""
-        print(f"expected: {row.figure}{whose} {stated(vars(row))}, {row.certainty.value}")
     return 0
 
 

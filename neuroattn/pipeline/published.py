@@ -65,6 +65,14 @@ class ExpectedConfig(Section):
 
 
 @dataclass(kw_only=True)
+class NeedConfig(Section):
+    """An override that an experiment cannot do without, and nobody can ship."""
+
+    override: str = execution("", "As typed, with a word in capitals for what is yours.")
+    about: str = execution("", "What stands for that word.")
+
+
+@dataclass(kw_only=True)
 class PublishedConfig(Section):
     """A published result: where it stands, what it costs, what to expect."""
 
@@ -80,6 +88,9 @@ class PublishedConfig(Section):
         None, "Weights, their gradients and two moments of AdamW at full size, GB."
     )
     simulated: bool = execution(False, "Figures are of simulated responses.")
+    needs: list[NeedConfig] = execution(
+        [], "Overrides that have to be set beside the dataset's, as in backbone.model=CLIP."
+    )
     expected: list[ExpectedConfig] = execution([], "Figures and what they should be.")
 
 

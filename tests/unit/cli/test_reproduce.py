@@ -16,6 +16,8 @@ published:
   about: ridge on a generated dataset
   source: these tests
   cost: nothing
+  needs:
+    - {override: dataset.root=DATA, about: a folder}
   simulated: true
   expected:
     - {figure: test.r, value: 2.0, tolerance: 0.1, source: these tests, certainty: measured}
@@ -72,10 +74,20 @@ def test_the_plan_says_what_would_run_and_runs_nothing(
     ran = reproduce(lab, "--plan", *words("encode", tiny_data, tmp_path / "root")[1:])
     assert ran.code == 0, ran.err
     told = [line.split()[0] for line in ran.out.splitlines()]
-    assert told == ["prepare", "features", "encode", "cost:", *["expected:"] * 3]
+    before = ["cost:", "needs:", *["expected:"] * 3]
+    assert told == [*before, "prepare", "features", "encode"]
     assert "absent" in ran.out
     assert "test.r 2 ± 0.1, measured" in ran.out
     assert not (tmp_path / "root" / "encode").exists()
+
+
+def test_cost_and_figures_are_told_where_there_are_no_data_yet(lab: Path, tmp_path: Path) -> None:
+    ran = reproduce(lab, "--plan", f"dataset.root={tmp_path}/none", f"paths.root={tmp_path}/root")
+    assert ran.code != 0
+    assert "is not there" in ran.err
+    told = [line.split()[0] for line in ran.out.splitlines()]
+    assert told == ["cost:", "needs:", *["expected:"] * 3]
+    assert "dataset.root=DATA   a folder" in ran.out
 
 
 def test_one_that_says_nothing_of_itself_is_refused(lab: Path) -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from neuroattn.captioning.bank import Bank
 from neuroattn.captioning.concepts import Concept
-from neuroattn.core.errors import ConfigError, MissingDataError
+from neuroattn.captioning.registry import no_space
+from neuroattn.core.errors import MissingDataError
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,7 @@ def embeddings(concepts: Sequence[Concept], who: str) -> NDArray[np.float32]:
     ConfigError : the encoder reads no image-text space.
     """
     if any(one.embedding is None for one in concepts):
-        raise ConfigError(
-            f"captioner={who} reads embeddings of an image-text space",
-            expected="backbone=space encoder=linear_cls",
-            found="an encoder of another space, whose weights are no embeddings",
-            fix="fit such an encoder, or set captioner=nearest or captioner=vlm",
-        )
+        raise no_space(who, "an encoder of another space, whose weights are no embeddings")
     return np.stack([one.embedding for one in concepts if one.embedding is not None])
 
 

@@ -16,6 +16,7 @@ from neuroattn.core.errors import ConfigError
 from neuroattn.core.registry import Entry, Registry
 from neuroattn.core.resources import user_path
 from neuroattn.core.stage import Stage
+from neuroattn.encoding.registry import TrainedConfig
 from neuroattn.generators.registry import GENERATORS, GUIDANCE
 
 #: Backbones whose pooled vector lives in a space that has a text side.
@@ -344,6 +345,32 @@ def _parents(config: Any) -> tuple[str, ...]:
     return ("prepare", "features", "encode") if own else ("prepare", "features", "encode", "bank")
 
 
+def _check_space(config: Any) -> Mapping[str, tuple[str, str]]:
+    """Cite nothing; refuse a captioner of embeddings where the encoder can have none.
+
+    Raises
+    ------
+    ConfigError : the weights of this run's encoder are no directions of a space.
+    """
+    pooled = list(config.backbone.layers) in ([], ["pooled"])  # none named: those of a file
+    linear = not isinstance(config.encoder, TrainedConfig)
+    own = not {"encode", "features"} & set(config.use)
+    if own and config.captioner.name == "prefix_lm" and not (pooled and linear):
+        found = f"backbone={config.backbone.name} encoder={config.encoder.name}"
+        raise no_space(config.captioner.name, f"{found}, whose weights are no embeddings")
+    return {}
+
+
+def no_space(who: str, found: str) -> ConfigError:
+    """A captioner of embeddings beside an encoder that has none."""
+    return ConfigError(
+        f"captioner={who} reads embeddings of an image-text space",
+        expected="backbone=space encoder=linear_cls",
+        found=found,
+        fix="fit such an encoder, or set captioner=nearest or captioner=vlm",
+    )
+
+
 STAGES = (
     Stage(
         name="bank",
@@ -361,6 +388,7 @@ STAGES = (
         reads=("caption", "captioner", "seed"),
         also_reads=_drawn_with,
         parents=_parents,
+        cites=_check_space,
         leaves="neuroattn.captioning.registry:leaves",
         run="neuroattn.captioning.stage:run",
         label=lambda config: f"{config.captioner.name}-{config.encoder.name}",

@@ -21,8 +21,15 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from neuroattn.core.errors import ConfigError, DataError
-from neuroattn.decoding.level_bank import ORIGINAL, Levels, embeddings, interpolate, level_values
+from neuroattn.core.errors import DataError
+from neuroattn.decoding.blur_levels import (
+    ORIGINAL,
+    Levels,
+    fixed_strength,
+    some_levels,
+    three_levels,
+)
+from neuroattn.decoding.level_bank import embeddings, interpolate, level_values
 from neuroattn.decoding.prior import Bank
 from neuroattn.decoding.prior_schemas import (
     AdaptivePriorConfig,
@@ -101,9 +108,7 @@ class FixedPrior(BlurPrior):
         super().__init__(config, bank)
         self.strength = ORIGINAL
         if isinstance(config, FixedPriorConfig):
-            _check_kind(config.name, self.levels)
-            wanted = self.levels.strongest if config.strength is None else config.strength
-            self.strength = self.levels.check(wanted, "prior.strength")
+            self.strength = fixed_strength(config, self.levels)
         table = embeddings(bank.space, self.ids, self.strength)
         self.register_buffer("table", table, persistent=False)
         self.register_buffer("of_row", self.place[self.row], persistent=False)
@@ -222,8 +227,7 @@ class FusionPrior(BlurPrior):
 
     def __init__(self, config: FusionPriorConfig, bank: Bank) -> None:
         super().__init__(config, bank)
-        if len(self.levels.strengths) < 2:
-            raise _no_levels(config.name, 1, self.levels)
+        some_levels(config.name, self.levels)
         self.take_levels()
         dim = self.values.shape[2] if config.per_channel else 1
         self.logits = nn.Parameter(torch.zeros(len(self.levels.strengths), 1, dim))
@@ -302,41 +306,3 @@ def blur_of(
     reach = torch.where(share > 0, high - medium, medium - low)
     blur = torch.where(share >= 1, high, medium + share * reach)  # a level exactly, not nearly
     return torch.where(share <= -1, low, blur).float()
-
-
-def three_levels(config: AdaptivePriorConfig, levels: Levels) -> tuple[float, float, float]:
-    """Low, medium and high blur.
-
-    Raises
-    ------
-    ConfigError : the bank has other levels than three, and the config names none.
-    """
-    wanted = list(config.strengths) or list(levels.strengths[1:])
-    if len(wanted) != 3:
-        raise _no_levels(config.name, 3, levels)
-    low, medium, high = (levels.check(float(one), "prior.strengths") for one in wanted)
-    return low, medium, high
-
-
-def _check_kind(name: str, levels: Levels) -> None:
-    if len(levels.strengths) < 2:
-        raise _no_levels(name, 1, levels)
-    if levels.kind != name:
-        raise ConfigError(
-            f"prior={name} needs another blur than was computed",
-            expected=f"backbone.blur.kind={name}",
-            found=f"backbone.blur.kind={levels.kind}",
-            fix=f"set backbone.blur.kind={name}, or choose prior={levels.kind}",
-        )
-
-
-def _no_levels(name: str, count: int, levels: Levels) -> ConfigError:
-    wanted = "[7.1,8.0,8.9]" if count == 3 else "[8.0]"
-    kind = name if name in ("uniform", "lowres", "fovea") else "fovea"
-    told = ", ".join(f"{one:g}" for one in levels.strengths[1:]) or "none"
-    return ConfigError(
-        f"prior={name} needs {'three blur levels' if count == 3 else 'a blur level'}",
-        expected=f"{count} strength{'s' if count > 1 else ' or more'} in backbone.blur.levels",
-        found=told,
-        fix=f"set backbone.blur.kind={kind} backbone.blur.levels={wanted}",
-    )

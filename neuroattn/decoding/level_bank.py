@@ -6,7 +6,6 @@ pictures, 1,024 numbers each, three levels and the original holds 271 MB.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -20,53 +19,6 @@ from neuroattn.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from neuroattn.decoding.prior import Reads
-
-ORIGINAL = 0.0
-
-
-@dataclass(frozen=True)
-class Levels:
-    """Which blur levels there are.
-
-    Parameters
-    ----------
-    kind : of the blur: uniform, lowres, fovea; empty where only originals are there.
-    strengths : ascending; 0, the original, first.
-    """
-
-    kind: str
-    strengths: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        rising = all(low < high for low, high in pairwise(self.strengths))
-        if self.strengths[:1] != (ORIGINAL,) or not rising:
-            raise ConfigError(
-                "these are no blur levels",
-                expected="different strengths, ascending from 0",
-                found=", ".join(f"{one:g}" for one in self.strengths),
-                fix="run the stage features again with other backbone.blur.levels",
-            )
-
-    @property
-    def strongest(self) -> float:
-        """Strength of the last level."""
-        return self.strengths[-1]
-
-    def check(self, strength: float, key: str) -> float:
-        """``strength``, where the bank reaches so far.
-
-        Raises
-        ------
-        ConfigError : it does not.
-        """
-        if not 0 <= strength <= self.strongest:
-            raise ConfigError(
-                "a blur beyond the levels that were computed",
-                expected=f"{key} between 0 and {self.strongest:g}",
-                found=f"{strength:g}",
-                fix=f"set backbone.blur.levels so that they end with {strength:g} or more",
-            )
-        return strength
 
 
 def interpolate(

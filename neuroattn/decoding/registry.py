@@ -14,6 +14,7 @@ from neuroattn.core.registry import Entry, Registry
 from neuroattn.core.resources import user_path
 from neuroattn.core.stage import Stage
 from neuroattn.decoding.ablation_schemas import FURTHER_STAGES
+from neuroattn.decoding.blur_levels import ORIGINAL, Levels, check_levels
 from neuroattn.decoding.decoder_schemas import (
     DecoderConfig,
     RidgeDecoderConfig,
@@ -134,6 +135,15 @@ def check_prior(config: Any) -> None:
         )
 
 
+def _cites(config: Any) -> Mapping[str, tuple[str, str]]:
+    """The further targets of a config that can be run; asked for before anything is built."""
+    check_prior(config)
+    if "features" not in config.use:  # those named there may have other levels
+        blur = config.backbone.blur
+        check_levels(config.prior, Levels(blur.kind.value, (ORIGINAL, *map(float, blur.levels))))
+    return further_targets(config)
+
+
 STAGES = (
     Stage(
         name="decode",
@@ -148,7 +158,7 @@ STAGES = (
             "seed",
         ),
         parents=lambda _: ("prepare", "features"),
-        cites=further_targets,
+        cites=_cites,
         leaves="neuroattn.decoding.registry:leaves",
         run="neuroattn.decoding.stage:run",
         label=_label,

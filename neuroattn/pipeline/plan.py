@@ -66,8 +66,9 @@ def plan(stage: str, config: RootConfig) -> Node:
 
     def derive(name: str) -> Node:
         declared = stage_named(name)
+        cited = sorted(declared.cites(config).items())  # first: it refuses what cannot be run
         parents = {parent: visit(parent) for parent in declared.parents(config)}
-        for alias, (of, reference) in sorted(declared.cites(config).items()):
+        for alias, (of, reference) in cited:
             with naming(alias):
                 parents[alias] = _cited(of, reference, config)
         return _node(declared, config, parents)
@@ -88,7 +89,8 @@ def compose_cited(stage: str, config: RootConfig) -> None:
             if is_overrides(reference):
                 config.variant(reference)
     for parent in declared.parents(config):
-        compose_cited(parent, config)
+        if parent not in config.use:  # what stands there is made from other keys
+            compose_cited(parent, config)
 
 
 @contextmanager

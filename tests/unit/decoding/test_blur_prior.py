@@ -9,8 +9,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from neuroattn.core.errors import ConfigError, DataError
+from neuroattn.decoding.blur_levels import Levels
 from neuroattn.decoding.blur_prior import blur_of, z_scores
-from neuroattn.decoding.level_bank import Levels, embeddings
+from neuroattn.decoding.level_bank import embeddings
 from neuroattn.decoding.prior import Bank, Plain, Prior
 from neuroattn.decoding.prior_schemas import (
     PRIORS,

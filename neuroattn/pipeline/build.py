@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,7 +59,7 @@ def _build_parents(node: Node) -> tuple[dict[str, Artefact], dict[str, Failure]]
     parents: dict[str, Artefact] = {}
     failures: dict[str, Failure] = {}
     for name, parent in node.parents.items():
-        _check_required(name, parent, node.config)
+        _check_required(name, parent, node)
         if cause := _failed_before(parent, node, failures):
             failures[name] = Failure(name, parent.label, cause.problem, "")
             continue
@@ -97,14 +98,23 @@ def _log_of(node: Node) -> str:
     return str(file) if file.exists() else ""
 
 
-def _check_required(name: str, parent: Node, config: RootConfig) -> None:
+def _check_required(name: str, parent: Node, child: Node) -> None:
     """Under ``parents=require`` nothing is built, not even a report on what is missing."""
-    if config.parents is Parents.require and not is_done(parent.folder):
+    if child.config.parents is Parents.require and not is_done(parent.folder):
+        further = _further_overrides(name, child)
         raise ArtefactError(
             f"the parent {name} is not built, and parents=require",
             file=parent.folder,
-            fix=f"run: neuroattn {parent.stage.name} with the same overrides, or set parents=build",
+            fix=f"run: neuroattn {parent.stage.name} with the same overrides{further},"
+            " or set parents=build",
         )
+
+
+def _further_overrides(name: str, child: Node) -> str:
+    """What makes this parent beside the overrides of the run: of one of several, its own line."""
+    cited = child.stage.cites(child.config)
+    line = cited[name][1] if name in cited else child.config.use.get(name, "")
+    return f" and then {shlex.join(shlex.split(line))}" if line else ""
 
 
 class _Patience:

@@ -97,8 +97,22 @@ def test_members_may_be_required(many: RootConfig, tmp_path: Path) -> None:
     many.parents = Parents.require
     with pytest.raises(ArtefactError, match="the parent toy_left/a is not built") as caught:
         run_stage("toy_many", many)
-    assert "neuroattn toy_left" in str(caught.value.fix)
+    told = "run: neuroattn toy_left with the same overrides and then seed=1, or set parents=build"
+    assert caught.value.fix == told
     assert not (tmp_path / "root").exists()
+    many.parents = Parents.build  # the remedy, and that of the next member
+    for line in ("seed=1", "seed=2"):
+        run_stage("toy_left", many.variant(line))
+    many.parents = Parents.require
+    assert run_stage("toy_many", many).label.startswith("toy-")
+
+
+def test_a_parent_that_stands_for_another_is_required_with_its_overrides(many: RootConfig) -> None:
+    many.use, many.parents = {"toy_left": "seed=7"}, Parents.require
+    with pytest.raises(ArtefactError, match="the parent toy_left is not built") as caught:
+        run_stage("toy_top", many)
+    assert "neuroattn toy_left with the same overrides and then seed=7," in str(caught.value.fix)
+    assert str(plan("toy_left", many.variant("seed=7")).folder) == caught.value.file
 
 
 def test_an_error_says_which_member_failed(

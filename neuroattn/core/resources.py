@@ -6,6 +6,8 @@ from pathlib import Path
 
 from neuroattn.core.errors import MissingDataError
 
+REINSTALL = "install the package again, in its checkout: make install, or pip install ."
+
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -20,7 +22,7 @@ def shipped(name: str) -> Path:
     raise MissingDataError(
         f"the installation lacks its folder {name}",
         file=_PACKAGE / "_share" / name,
-        fix="install the package again: pip install --force-reinstall neuroattn",
+        fix=REINSTALL,
     )
 
 

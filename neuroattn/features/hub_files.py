@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from neuroattn.core.errors import DataError, MissingDataError
+from neuroattn.core.resources import user_path
 from neuroattn.features.registry import HubConfig
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
@@ -75,7 +76,7 @@ def find_folder(backbone: HubConfig, config: str = CONFIG) -> Path:
     MissingDataError : it is not on this machine.
     DataError : it holds no safetensors; other formats could hold code.
     """
-    named = Path(backbone.model).expanduser()
+    named = user_path(backbone.model)
     folder = named if named.is_dir() else cached(backbone.model, backbone.revision, "backbone")
     if not (folder / config).is_file():
         raise MissingDataError(
@@ -113,9 +114,11 @@ def cached(model: str, revision: str | None, group: str, key: str = "model") -> 
         return Path(snapshot_download(model, revision=revision, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError) as error:
         named = f" --revision {revision}" if revision else ""
+        fetch = f"run: hf download {model}{named}   (or set {group}.{key}=FOLDER)"
+        is_path = isinstance(error, HFValidationError) or model.startswith(("/", ".", "~"))
         raise MissingDataError(
             f"the model {model} is not on this machine",
             expected="a local folder, or a model in the hub's cache",
             found="neither",
-            fix=f"run: hf download {model}{named}   (or set {group}.{key}=FOLDER)",
+            fix=f"correct {group}.{key}=FOLDER" if is_path else fetch,
         ) from error

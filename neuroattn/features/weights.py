@@ -13,6 +13,7 @@ from pathlib import Path
 
 from neuroattn.core.errors import ConfigError, DataError, MissingDataError
 from neuroattn.core.fingerprint import file_digest
+from neuroattn.core.resources import user_path
 from neuroattn.features.registry import BackboneConfig
 
 
@@ -72,7 +73,7 @@ def find_weights(name: str, own: str | None = None) -> Path:
     """
     if own is None:
         return _in_wheel(_wheel(name))
-    path = Path(own).expanduser()
+    path = user_path(own)
     if not path.is_file():
         raise MissingDataError(
             "the weights are missing", file=path, fix="correct backbone.weights=FILE"

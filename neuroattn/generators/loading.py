@@ -75,10 +75,18 @@ def files_of(model: str | Path) -> dict[str, Path]:
             file=folder,
             expected="configuration and safetensors",
             found="none of them" if folder.is_dir() else "no folder",
-            fix=f"python -m neuroattn.generators build {folder.name}   (docs/models.md),"
-            " or name another folder",
+            fix=_remedy(folder.name),
         )
     return {path.relative_to(folder).as_posix(): path for path in files}
+
+
+def _remedy(name: str) -> str:
+    if name in MODELS:
+        return (
+            f"python -m neuroattn.generators build {name}   (docs/models.md),"
+            " or name another folder"
+        )
+    return f"correct the folder, or name an embedded model: {', '.join(MODELS)} (docs/models.md)"
 
 
 def space_leaves(backbone: Any) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from neuroattn.core.errors import ConfigError, DataError, MissingDataError
+from neuroattn.core.resources import user_path
 from neuroattn.features.hub_files import cached
 from neuroattn.generators.loading import files_of, find
 from neuroattn.generators.registry import MODELS, GeneratorChoice
@@ -81,7 +82,7 @@ def find_folder(config: GeneratorChoice) -> Path:
     if config.model in MODELS:
         folder = find(config.model)
     else:
-        named = Path(config.model).expanduser()
+        named = user_path(config.model)
         folder = named if named.is_dir() else cached(config.model, config.revision, "generator")
     if not (folder / INDEX).is_file():
         embedded = config.model in MODELS
@@ -104,7 +105,7 @@ def find_tiny(config: GeneratorChoice) -> Path:
     ------
     MissingDataError : it is not on this machine.
     """
-    named = Path(config.tiny).expanduser()
+    named = user_path(config.tiny)
     return named if named.is_dir() else cached(config.tiny, None, "generator", "tiny")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from neuroattn.captioning.registry import CAPTIONERS, VlmConfig
 from neuroattn.cli import verbs
 from neuroattn.cli.main import main
 from neuroattn.core.errors import ConfigError
@@ -61,3 +62,8 @@ def test_a_plan_refuses_it_too(stage: str, words: list[str], problem: str) -> No
 def test_what_may_be_run_is_not_refused(stage: str, words: list[str]) -> None:
     words = [f"++{word}" if word.startswith("use.") else word for word in words]
     compose_cited(stage, verbs._compose(words))
+
+
+def test_a_captioner_without_its_model_reads_no_file() -> None:
+    with pytest.raises(ConfigError, match="does not say which model"):
+        CAPTIONERS.leaves(VlmConfig())

@@ -252,6 +252,10 @@ def test_what_cannot_be_is_explained(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match="not on this machine") as absent:
         backbone(config, Path("nobody/nothing"))
     assert "hf download nobody/nothing" in str(absent.value)
+    for folder in ("./my_dino", "/nonexist", "~/x", "~nobody/x", "a/b/c"):
+        with pytest.raises(MissingDataError, match="not on this machine") as absent:
+            hub.build(config(model=folder), CPU)
+        assert absent.value.fix == "correct backbone.model=FOLDER"
     (tmp_path / "model" / "model.safetensors").rename(tmp_path / "model" / "pytorch_model.bin")
     with pytest.raises(DataError, match="no safetensors"):
         backbone(config, tmp_path / "model")

@@ -10,7 +10,7 @@ from neuroattn.core.errors import DataError, MissingDataError
 from neuroattn.generators import load, loading
 from neuroattn.generators.build import model_config
 from neuroattn.generators.cards import identity, read_card
-from neuroattn.generators.loading import EMBEDDED, find
+from neuroattn.generators.loading import EMBEDDED, files_of, find
 from neuroattn.generators.registry import MODELS, NEEDS
 
 
@@ -33,6 +33,15 @@ def test_an_absent_model_says_how_to_build_it(tmp_path, monkeypatch) -> None:
     with pytest.raises(MissingDataError, match="no embedded model") as caught:
         load("space")
     assert "build space" in str(caught.value)
+
+
+def test_an_absent_folder_is_not_to_be_built(tmp_path) -> None:
+    with pytest.raises(MissingDataError, match="no model here") as caught:
+        files_of(tmp_path / "CLIP")
+    assert "generators build" not in str(caught.value)
+    assert "correct the folder" in str(caught.value)
+    with pytest.raises(MissingDataError, match="generators build captioner "):
+        files_of(tmp_path / "captioner")
 
 
 def test_a_folder_of_another_kind_is_refused(tmp_path) -> None:

@@ -100,6 +100,8 @@ def resolved(prepared: Splittable, split: SplitConfig) -> SplitKind:
 def _made(prepared: Splittable, split: SplitConfig, kind: SplitKind) -> list[Fold]:
     if kind in (SplitKind.dataset, SplitKind.file):
         return [_given(prepared, split, kind)]
+    if split.named is not None:
+        raise _not_given(split.named, kind)
     if kind in _BY_NAME or (kind is SplitKind.exemplars and kind.value in prepared.splits):
         return [_sides(prepared.splits, _required(prepared, kind.value))]
     if kind in (SplitKind.last_sessions, SplitKind.algonauts2023):
@@ -112,6 +114,7 @@ def _made(prepared: Splittable, split: SplitConfig, kind: SplitKind) -> list[Fol
 
 
 _BY_NAME = (SplitKind.shared1000, SplitKind.shared515)
+_DRAWN = "set dataset.split.kind=kfold dataset.split.named=null"
 
 
 def _required(prepared: Splittable, name: str) -> str:
@@ -308,9 +311,20 @@ def _choose(given: Splits, wanted: str | None, kind: SplitKind) -> str:
             "there is no such split" if wanted else "which split is not clear",
             expected=" | ".join(given) or f"a split of the {kind.value}",
             found=wanted or ("several" if given else "none"),
-            fix="set dataset.split.named=NAME" if given else "set dataset.split.kind=kfold",
+            fix="set dataset.split.named=NAME" if given else _DRAWN,
         )
     return wanted
+
+
+def _not_given(wanted: str, kind: SplitKind) -> ConfigError:
+    """A name among splits of which none was given: it would do nothing but change fingerprints."""
+    return ConfigError(
+        "there is no such split",
+        expected=f"dataset.split.named=null beside a split of the kind {kind.value}",
+        found=wanted,
+        fix="leave dataset.split.named out, or give splits: dataset.split.kind=file"
+        " dataset.split.file=FILE.json",
+    )
 
 
 def check_no_leak(fold: Fold, trials: pd.DataFrame, digests: Mapping[int, str]) -> None:

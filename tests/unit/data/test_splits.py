@@ -113,6 +113,15 @@ def test_several_splits_need_a_name() -> None:
     assert sides(fold) == ([4], [1])
 
 
+def test_a_name_where_no_split_was_given_is_refused() -> None:
+    for kind in (SplitKind.auto, SplitKind.kfold, SplitKind.random):
+        with pytest.raises(ConfigError, match="there is no such split") as caught:
+            folds(fake(10), SplitConfig(kind=kind, named="foo"))
+        assert "named=null" in str(caught.value)
+        assert "leave dataset.split.named out" in str(caught.value.fix)
+    assert len(folds(fake(10), SplitConfig(kind=SplitKind.kfold, named=None))) == 5
+
+
 def test_dataset_without_a_split() -> None:
     with pytest.raises(ConfigError, match=r"dataset\.split\.kind=kfold"):
         folds(fake(3), SplitConfig(kind=SplitKind.dataset))

@@ -36,7 +36,7 @@ from neuroattn.cli.compose import (
 from neuroattn.cli.help import help_text
 from neuroattn.cli.jobs import Result, leave_on_sigterm, load_result, run_job
 from neuroattn.cli.variants import composer
-from neuroattn.core.atomic import ensure_folder, storage_errors
+from neuroattn.core.atomic import check_writable, storage_errors
 from neuroattn.core.errors import (
     EXIT_FAILED,
     EXIT_SIGINT,
@@ -90,7 +90,7 @@ def run_stage_command(stage: str, words: Sequence[str]) -> int:
         )
     if flags:
         return _hand_over([*flags, *overrides])
-    _check_writable(Path(config.paths.root))
+    check_writable(Path(config.paths.root))  # Hydra's own message would be a traceback
     folder = _call_folder(master, stage, Path(config.paths.root), is_sweep)
     place = f"hydra.{'sweep' if is_sweep else 'run'}.dir={quoted(str(folder))}"
     code = _hand_over([*(["--multirun"] if is_sweep else []), *overrides, place], folder)
@@ -163,22 +163,6 @@ def _parsed(loader: ConfigLoader, words: Sequence[str]) -> list[Override]:
         return OverridesParser.create(config_loader=loader).parse_overrides(list(words))
     except NOT_COMPOSED as error:
         raise explain(error) from error
-
-
-def _check_writable(root: Path) -> None:
-    """Find out before Hydra does, whose own message would be a traceback."""
-    probe = root / f".probe.{os.getpid()}"
-    try:
-        with storage_errors(root):
-            ensure_folder(root)
-            probe.write_text("")
-            probe.unlink()
-    except StorageError:
-        raise
-    except OSError as error:
-        raise StorageError(
-            "nothing can be written here", file=root, found=error, fix="set paths.root=DIR"
-        ) from error
 
 
 def _call_folder(master: DictConfig, stage: str, root: Path, is_sweep: bool) -> Path:

@@ -19,24 +19,22 @@ from typing import Any
 
 from neuroattn.core.errors import NeuroattnError, StorageError
 
+# Every command writes through this module; the key is that of those which have it.
+_KEY = "(of a stage or a recipe: paths.root=DIR)"
+_CHOOSE = f"choose a folder that can be written {_KEY}"
+_FREE = f"free some space, or choose a folder on another disk {_KEY}"
 _REASONS = {
-    errno.ENOSPC: (
-        "no space left on the device",
-        "free some space, or set paths.root to another disk",
-    ),
-    errno.EDQUOT: (
-        "the disk quota is used up",
-        "free some space, or set paths.root to another disk",
-    ),
+    errno.ENOSPC: ("no space left on the device", _FREE),
+    errno.EDQUOT: ("the disk quota is used up", _FREE),
     errno.EFBIG: (
         "the file would exceed the size limit",
-        "raise the limit (ulimit -f) or set paths.root",
+        f"raise the limit (ulimit -f), or choose a folder on another disk {_KEY}",
     ),
-    errno.EROFS: ("the file system is read-only", "set paths.root to a folder that can be written"),
-    errno.EACCES: ("permission denied", "set paths.root to a folder that can be written"),
-    errno.EPERM: ("permission denied", "set paths.root to a folder that can be written"),
-    errno.EEXIST: ("a file stands where a folder is needed", "set paths.root to a folder"),
-    errno.ENOTDIR: ("a parent of this path is a file", "set paths.root to a folder"),
+    errno.EROFS: ("the file system is read-only", _CHOOSE),
+    errno.EACCES: ("permission denied", _CHOOSE),
+    errno.EPERM: ("permission denied", _CHOOSE),
+    errno.EEXIST: ("a file stands where a folder is needed", _CHOOSE),
+    errno.ENOTDIR: ("a parent of this path is a file", _CHOOSE),
 }
 
 
@@ -80,10 +78,40 @@ def _elsewhere(error: Exception, path: Path) -> bool:
 
 
 def ensure_folder(path: Path) -> Path:
-    """Create ``path`` with its parents; returns it."""
-    with storage_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
+    """Create ``path`` with its parents; returns it.
+
+    Raises
+    ------
+    StorageError : it cannot be made here.
+    """
+    try:
+        with storage_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # what /proc and the like answer, whose folders are not ours
+        raise StorageError(
+            "cannot write: no folder can be made here", file=path, fix=_CHOOSE
+        ) from error
     return path
+
+
+def check_writable(root: Path) -> None:
+    """Find out before anything is computed, or any library is asked, that nothing can be kept.
+
+    Raises
+    ------
+    StorageError : ``root`` cannot be made or written.
+    """
+    probe = ensure_folder(root) / f".probe.{os.getpid()}"
+    try:
+        with storage_errors(root):
+            probe.write_text("")
+            probe.unlink()
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            "nothing can be written here", file=root, found=error, fix=_CHOOSE
+        ) from error
 
 
 def fsync_folder(path: Path) -> None:

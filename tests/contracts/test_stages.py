@@ -362,14 +362,14 @@ def test_a_root_that_cannot_be_written(where: str, tiny_data: Path, tmp_path: Pa
     place.mkdir(mode=0o555)
     command = words("prepare", tiny_data, place / where)
     ran = in_child(lambda: neuroattn(*command), obey_permissions)
-    _check_refused(ran, "permission denied", str(place / where), "set paths.root")
+    _check_refused(ran, "permission denied", str(place / where), "paths.root=DIR")
     assert not list(place.iterdir())
 
 
 def test_a_root_that_is_a_file(tiny_data: Path, tmp_path: Path) -> None:
     place = tmp_path / "file"
     place.write_text("mine")
-    _check_refused(neuroattn(*words("prepare", tiny_data, place)), str(place), "set paths.root")
+    _check_refused(neuroattn(*words("prepare", tiny_data, place)), str(place), "paths.root=DIR")
     _check_refused(neuroattn(*words("prepare", tiny_data, place / "below")), str(place))
     assert place.read_text() == "mine"
 

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from neuroattn.core.atomic import ensure_folder
 from neuroattn.core.errors import DataError
 from neuroattn.data.nsd.layout import SYNTHETIC
 from neuroattn.data.simulate.compose import ENCODER, Layout, compose
@@ -59,7 +60,7 @@ def draw(parameters: dict[str, Any], folder: Path) -> list[Path]:
         cortex = plan_cortex(seed, 1)
         figures["regions"] = regions(cortex, stamp)
         figures["ncsnr"] = _ncsnr(cortex, seed, stamp)
-    folder.mkdir(parents=True, exist_ok=True)
+    ensure_folder(folder)
     paths = [folder / f"{name}.png" for name in figures]
     for path, figure in zip(paths, figures.values(), strict=True):
         save(figure, path)

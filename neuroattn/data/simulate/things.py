@@ -88,7 +88,7 @@ def simulate_things(folder: Path | str, design: Design | None = None, seed: int 
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         with storage_errors(target):
-            temporary.mkdir()
+            ensure_folder(temporary)
             _write(temporary, chosen, seed, made)
         publish(temporary, target, made, _recorded)
     finally:

@@ -84,7 +84,7 @@ def simulate(
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         with storage_errors(target):
-            temporary.mkdir()
+            ensure_folder(temporary)
             _write(temporary, made, chosen)
         publish(temporary, target, made, _recorded)
     finally:

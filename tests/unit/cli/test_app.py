@@ -9,6 +9,7 @@ import pytest
 from neuroattn.cli import app
 from neuroattn.cli.compose import config_loader, load
 from neuroattn.cli.jobs import Result
+from neuroattn.core.atomic import check_writable
 from neuroattn.core.errors import ConfigError, SecurityError, StorageError
 
 
@@ -85,12 +86,12 @@ def test_records_have_a_folder_of_their_own_unless_one_is_chosen(tmp_path: Path)
 
 
 def test_a_root_that_cannot_be_written(tmp_path: Path) -> None:
-    app._check_writable(tmp_path / "new")
+    check_writable(tmp_path / "new")
     assert list((tmp_path / "new").iterdir()) == []
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(StorageError) as caught:
-            app._check_writable(place)
+            check_writable(place)
         assert caught.value.fix
 
 

@@ -85,6 +85,19 @@ def test_a_download_needs_accepted_terms(
     assert fetched.read_bytes() == layout.expdesign(copy).read_bytes()
 
 
+@pytest.mark.parametrize("place", ["/proc/neuroattn", "file", "file/below"])
+def test_a_download_to_where_nothing_can_be_written(
+    place: str, copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    words = ["data", "download", "nsd", "--subset", "design", "--subject", "subj01"]
+    words += ["--root", str(tmp_path / place), "--source", str(copy), "--accept-terms"]
+    assert main(words) == EXIT_FAILED
+    told = capsys.readouterr().err
+    assert "error: cannot write: " in told
+    assert "fix: choose a folder that can be written" in told
+
+
 def test_unknown_words_are_usage_errors(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "plan", "imagenet"]) == 2
     assert "nsd" in capsys.readouterr().err

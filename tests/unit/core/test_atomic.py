@@ -8,6 +8,7 @@ import pytest
 
 from neuroattn.core.atomic import (
     atomic_path,
+    check_writable,
     ensure_folder,
     read_json,
     storage_errors,
@@ -91,6 +92,19 @@ def test_a_file_in_place_of_a_folder_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="a parent of this path is a file"):
         ensure_folder(tmp_path / "file" / "sub")
+
+
+def test_a_folder_that_no_system_makes_is_one_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, *_: object, **__: object) -> None:  # as in /proc
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", fail)
+    for make in (ensure_folder, check_writable):
+        with pytest.raises(StorageError, match="no folder can be made here") as caught:
+            make(tmp_path / "x")
+        assert "a folder that can be written" in str(caught.value.fix)
 
 
 def test_sweep_spares_the_claims(tmp_path: Path) -> None:

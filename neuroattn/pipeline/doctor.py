@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
-from neuroattn.core.atomic import ensure_folder
-from neuroattn.core.resources import shipped
+from neuroattn.core.atomic import check_writable
+from neuroattn.core.errors import NeuroattnError
+from neuroattn.core.resources import REINSTALL, shipped
 from neuroattn.pipeline.stages import catalogue
 
 MIN_FREE_BYTES = 5 * 2**30
+ANOTHER = "set paths.root to a folder that can be written"
 
 
 @dataclass(frozen=True)
@@ -30,18 +32,31 @@ class Finding:
 
 def examine(root: Path) -> list[Finding]:
     """Run every check; a check that raises is a finding, not a crash."""
-    checks: list[Callable[[], Finding]] = [
-        _python, _packages, _torch, _weights, _shipped, _plugins, lambda: _root(root),
-        lambda: _space(root), lambda: _links(root), _tracking, _cluster,
-    ]  # fmt: skip
-    return [_guarded(check) for check in checks]
+    checks: dict[str, Callable[[], Finding]] = {
+        "python": _python, "packages": _packages, "torch": _torch, "weights": _weights,
+        "shipped files": _shipped, "choices": _plugins,
+    }  # fmt: skip
+    places: dict[str, Callable[[], Finding]] = {
+        "paths.root": lambda: _root(root), "free space": lambda: _space(root),
+        "hard links": lambda: _links(root),
+    }  # fmt: skip
+    optional: dict[str, Callable[[], Finding]] = {"wandb": _tracking, "slurm": _cluster}
+    return [
+        *(_guarded(name, check, REINSTALL) for name, check in checks.items()),
+        *(_guarded(name, check, ANOTHER) for name, check in places.items()),
+        *(_guarded(name, check, REINSTALL) for name, check in optional.items()),
+    ]
 
 
-def _guarded(check: Callable[[], Finding]) -> Finding:
+def _guarded(name: str, check: Callable[[], Finding], fix: str) -> Finding:
+    """What ``check`` finds; where it raises, the error's own remedy, or else ``fix``."""
     try:
         return check()
+    except NeuroattnError as error:
+        return Finding(name, False, error.problem, error.fix or fix)
     except Exception as error:  # noqa: BLE001 - the doctor reports, whatever is broken
-        return Finding(getattr(check, "__name__", "check").strip("_"), False, str(error))
+        told = error.strerror if isinstance(error, OSError) else None
+        return Finding(name, False, told or str(error), fix)
 
 
 def _python() -> Finding:
@@ -86,9 +101,7 @@ def _weights() -> Finding:
     from neuroattn.core.registry import load
 
     path = load("neuroattn.features.weights:find_weights")("efficientnet_lite0")
-    return Finding(
-        "weights", path.is_file(), str(path.name), "pip install --force-reinstall neuroattn"
-    )
+    return Finding("weights", path.is_file(), str(path.name), REINSTALL)
 
 
 def _shipped() -> Finding:
@@ -106,9 +119,8 @@ def _plugins() -> Finding:
 
 
 def _root(root: Path) -> Finding:
-    ensure_folder(root)
-    fine = os.access(root, os.W_OK)
-    return Finding("paths.root", fine, str(root), "set paths.root to a folder that can be written")
+    check_writable(root)
+    return Finding("paths.root", True, str(root))
 
 
 def _space(root: Path) -> Finding:

@@ -42,11 +42,19 @@ def test_a_check_that_raises_is_a_finding(tmp_path: Path, monkeypatch: pytest.Mo
         raise RuntimeError(f"{name} is lost")
 
     monkeypatch.setattr(doctor, "shipped", broken)
-    assert findings(tmp_path)["shipped"] == doctor.Finding("shipped", False, "conf is lost")
+    assert findings(tmp_path)["shipped files"] == doctor.Finding(
+        "shipped files", False, "conf is lost", doctor.REINSTALL
+    )
 
 
-def test_a_root_that_cannot_be_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_root_that_cannot_be_made(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("")
-    ill = [finding for finding in doctor.examine(tmp_path / "file") if not finding.fine]
-    assert ill
+    ill = [finding for finding in doctor.examine(tmp_path / place) if not finding.fine]
+    assert {"paths.root", "hard links"} <= {finding.name for finding in ill}
+    assert {finding.name for finding in ill} <= {"paths.root", "hard links", "free space"}
+    for finding in ill:
+        assert "a folder that can be written" in finding.fix
+        assert "Errno" not in finding.found
+        assert "\n" not in finding.found
     assert (tmp_path / "file").is_file()

@@ -86,7 +86,7 @@ def _remedy(name: str) -> str:
             f"python -m neuroattn.generators build {name}   (docs/models.md),"
             " or name another folder"
         )
-    return f"correct the folder, or name an embedded model: {', '.join(MODELS)} (docs/models.md)"
+    return "correct the folder, or name a model that ships (docs/models.md)"
 
 
 def space_leaves(backbone: Any) -> dict[str, Path]:

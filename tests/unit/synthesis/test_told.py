@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 import torch
 
+# Imported now: a module first imported under the patch below would keep the patched function.
+import neuroattn.captioning.stage
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.errors import ConfigError
 from neuroattn.synthesis.told import TABLE, prompts, told_table

@@ -20,7 +20,6 @@ ELSEWHERE = {
     "cli/reference.py": "tests/contracts/test_docs.py",  # docs/config.md is its only output
     "cli/searchpath.py": "tests/contracts/test_attacks.py",  # its only purpose is to refuse
     "core/logs.py": "tests/unit/cli/test_main.py",  # handlers, seen from a whole command
-    "core/resources.py": "tests/system/test_wheel.py",  # differs in a wheel alone
     "core/sections.py": "tests/contracts/test_schemas.py",  # schemas without logic
     "captioning/bank_stage.py": "tests/unit/captioning/test_bank.py",
     "captioning/linear.py": "tests/unit/captioning/test_stage.py",  # parts of one stage

@@ -107,9 +107,10 @@ class _Sums:
         weight = cosine.sub_(top[:, None]).mul_(self.temperature).clamp_(min=_LEAST).exp_()
         self.top[rows] = top
         self.mass[rows] = self.mass[rows] * shrink + weight.sum(1)
-        self.squares[rows] = self.squares[rows] * shrink**2 + torch.linalg.vecdot(weight, weight)
         self.norms[rows] = self.norms[rows] * shrink + weight @ norms
         self.mean[rows].mul_(shrink[:, None]).addmm_(weight, unit)
+        squares = weight.mul_(weight).sum(1)  # in place: nobody reads the weights after this
+        self.squares[rows] = self.squares[rows] * shrink**2 + squares
 
     def merged(self, other: _Sums) -> _Sums:
         """The sums over both parts of the bank."""

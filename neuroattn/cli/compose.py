@@ -33,7 +33,7 @@ CONFIG_NAME = "config"
 # Keys that are mappings: any name may be set below them.
 MAPPINGS = (
     "use", "notes", "compare.members", "compare.partitions", "synthesis.guides",
-    "synthesis.directions", "ablation.groups", "encoder.also",
+    "synthesis.directions", "ablation.groups", "encoder.also", "guidance.scales",
 )  # fmt: skip
 # The values of these are overrides, which Hydra reads as text only in quotes.
 QUOTED = (

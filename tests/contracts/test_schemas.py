@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from neuroattn.cli.compose import compose
+from neuroattn.cli.compose import MAPPINGS, compose
 from neuroattn.core.config import Choice, walk
 from neuroattn.core.resources import shipped
 from neuroattn.pipeline.config import RootConfig
@@ -107,6 +107,14 @@ def test_what_every_recipe_cites_composes(name: str) -> None:
         compose_cited(step.stage, compose(step.overrides))
 
 
+def test_names_can_be_set_below_every_mapping() -> None:
+    """Hydra refuses new names below a key unless it is told that the key is a mapping."""
+    made = [RootConfig(), *(_choice(group, name) for group, name in CHOICES)]
+    found = {key.path for config in made for key in walk(config) if isinstance(key.default, dict)}
+    assert found
+    assert found <= set(MAPPINGS)
+
+
 def test_the_frozen_list_of_keys() -> None:
     # A key that vanishes or is renamed breaks saved commands: change this list knowingly.
     frozen = (Path(__file__).parent / "golden_keys.txt").read_text().split()
@@ -130,7 +138,7 @@ class Blocker:
         if name.split(".")[0] in self.names:
             raise ImportError(f"{name} was imported while composing")
 sys.meta_path.insert(0, Blocker())
-from neuroattn.cli.compose import compose
+from neuroattn.cli.compose import MAPPINGS, compose
 from neuroattn.pipeline.stages import catalogue
 groups = {group: list(registry) for group, registry in catalogue().registries.items()}
 for turn in range(max(map(len, groups.values()))):  # every choice once, many in one composition

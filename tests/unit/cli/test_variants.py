@@ -102,6 +102,7 @@ def test_a_curve_and_a_group_are_named_as_any_member(name: str) -> None:
     assert addressed(addressed([word])) == addressed([word])
 
 
+@pytest.mark.slow
 def test_the_remedies_for_members_that_are_required_build_them(
     tiny_data: Path, all_root: Path
 ) -> None:

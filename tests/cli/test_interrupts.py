@@ -42,7 +42,7 @@ def interrupted(words: list[str], number: int, folder: Path, is_time: Callable[[
             while not is_time() and process.poll() is None and time.perf_counter() - began < 60:
                 time.sleep(0.005)
             process.send_signal(number)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=180)
         finally:
             process.kill()
     return Ran(process.returncode, out, err, time.perf_counter() - began)

@@ -29,7 +29,8 @@ from neuroattn.core.stage import StageContext
 from neuroattn.data.prepared import Prepared
 from neuroattn.data.registry import DatasetConfig, Normalise
 from neuroattn.data.splits import Fold, folds
-from neuroattn.encoding.readout import DESCRIPTION, read_arrays, read_model
+from neuroattn.encoding.encoder import selected
+from neuroattn.encoding.readout import DESCRIPTION, read_model
 from neuroattn.encoding.registry import EncoderConfig, TrainedConfig
 from neuroattn.encoding.sides import Side, Unit, images_of, units_of
 from neuroattn.encoding.trained import held_out
@@ -133,10 +134,8 @@ def _fitted_columns(
     encode: Artefact, folder: str, prepared: Prepared, unit: Unit, joint: bool
 ) -> Ids:
     everything = np.arange(len(prepared.targets)) if joint else unit.columns
-    name = f"{folder}/selection.safetensors"
-    if name not in encode.files:
-        return everything
-    return np.asarray(everything[read_arrays(encode.path(name))["targets"]])
+    columns = selected(encode, folder)
+    return everything if columns is None else np.asarray(everything[columns])
 
 
 def rows_of(

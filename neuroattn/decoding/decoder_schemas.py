@@ -130,7 +130,8 @@ class TargetConfig(Section):
     weights: list[float] = science([], "Weight of each layer; empty weighs them alike.")
     also: list[str] = science(
         [],
-        "Further features: artefacts, or overrides that make them, as in 'backbone=captions'.",
+        "Further features: artefacts, or overrides that make them, as in"
+        " 'backbone=captions backbone.layers=[captions]'.",
     )
     also_weights: list[float] = science([], "Weight of each of these; empty gives each 1.")
     pool: Pool = science(Pool.mean, "mean or max over tokens, or all tokens side by side.")

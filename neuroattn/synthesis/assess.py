@@ -34,7 +34,6 @@ from neuroattn.synthesis.evaluate import (
     referee_table,
 )
 from neuroattn.synthesis.evaluation_schemas import EvaluationConfig
-from neuroattn.synthesis.guide import trained_on
 from neuroattn.synthesis.halves import half_table
 from neuroattn.synthesis.jobs import png
 from neuroattn.synthesis.judged import Opinion
@@ -170,10 +169,7 @@ def _real(context: StageContext, count: int, panel: Panel, wishes: Sequence[Wish
     opinions = (
         ("guide", panel.guide, config.fold), ("judge", panel.judge, config.judge_fold),
     )  # fmt: skip
-    learned = {
-        by: trained_on(opinion.sources[0].artefact, fold) if opinion else set()
-        for by, opinion, fold in opinions
-    }
+    learned = {by: opinion.learned(fold) if opinion else set() for by, opinion, fold in opinions}
     for number, wish in enumerate(wishes if count else ()):
         best = list(best_pictures(context, panel.guide, number, count))
         for rank, (image, picture) in enumerate(best, start=1):

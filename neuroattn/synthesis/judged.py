@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neuroattn.synthesis.guide import Guide, Pictures, Source, activations
+from neuroattn.synthesis.guide import Guide, Pictures, Source, activations, trained_on
 from neuroattn.synthesis.objectives import Objective, resolve, subject_means
 from neuroattn.synthesis.wishes import Wish
 
@@ -45,6 +45,10 @@ class Opinion:
         return Guide(
             [one.encoder for one in self.sources], [own[number] for own in self.objectives]
         )
+
+    def learned(self, fold: int | None) -> set[int]:
+        """Pictures that any of the encoders was fitted on, in one fold or in all."""
+        return set[int]().union(*(trained_on(one.artefact, fold) for one in self.sources))
 
     def __call__(self, pictures: Pictures) -> list[dict[str, Any]]:
         """For each picture ``values`` by objective and ``regions`` by name."""

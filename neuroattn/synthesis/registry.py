@@ -333,6 +333,32 @@ def check_objectives(synthesis: SynthesisConfig) -> list[Wish]:
     return wishes
 
 
+def _check_method(guidance: GuidanceConfig, config: SynthesisConfig) -> None:
+    """Refuse a scale for what no pictures are made for, and jobs for what nothing is drawn.
+
+    Raises
+    ------
+    ConfigError : it is no objective of this run, or there is nothing to divide.
+    """
+    objectives = config.objectives
+    if isinstance(guidance, RetrievalConfig) and config.shards > 1:
+        raise ConfigError(
+            "retrieval draws nothing that could be divided among jobs",
+            expected="synthesis.shards=1",
+            found=config.shards,
+            fix="leave synthesis.shards and synthesis.shard out",
+        )
+    named = guidance.scales if isinstance(guidance, SteeredConfig) else {}
+    unknown = [name for name in named if name not in objectives]
+    if unknown:
+        raise ConfigError(
+            f"guidance.scales names no objective of this run: {', '.join(unknown)}",
+            expected=", ".join(objectives),
+            found=", ".join(unknown),
+            fix="write it as in synthesis.objectives, or leave it out",
+        )
+
+
 def merges(synthesis: SynthesisConfig) -> bool:
     """Whether a run puts the pictures of other jobs together, and draws none."""
     return synthesis.shards > 1 and synthesis.shard is None
@@ -341,6 +367,7 @@ def merges(synthesis: SynthesisConfig) -> bool:
 def _cites(config: Any) -> Mapping[str, tuple[str, str]]:
     wanted = config.synthesis
     check_objectives(wanted)
+    _check_method(config.guidance, wanted)
     cited = {f"{GUIDE}/{name}": ("encode", which) for name, which in wanted.guides.items()}
     if wanted.judge:
         cited[JUDGE] = ("encode", wanted.judge)

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.config import science_values, walk
-from neuroattn.core.errors import ConfigError
 from neuroattn.core.fingerprint import Fingerprint
 from neuroattn.core.resources import user_path
 from neuroattn.core.sections import RuntimeConfig
@@ -34,7 +33,7 @@ from neuroattn.generators.registry import GENERATORS
 from neuroattn.synthesis import outcome
 from neuroattn.synthesis.assess import Panel, assess
 from neuroattn.synthesis.drawing import Drawn, Method, Scene, Value
-from neuroattn.synthesis.guide import Source, read_source, trained_on
+from neuroattn.synthesis.guide import Source, read_source
 from neuroattn.synthesis.jobs import (
     DONE,
     FAILED,
@@ -87,7 +86,6 @@ def run(context: StageContext) -> StageResult:
     """
     config = context.section("synthesis", SynthesisConfig)
     wishes = check_objectives(config)
-    _check_method(context.section("guidance", GuidanceConfig), config)
     job = Job(context, config, wishes)
     if merges(config):
         records, facts = _joined(context, config)
@@ -112,32 +110,6 @@ def run(context: StageContext) -> StageResult:
             table=table, regions=regions, device=job.device,
         )  # fmt: skip
     return StageResult(metrics=figures, methods=_methods(context, config, facts))
-
-
-def _check_method(guidance: GuidanceConfig, config: SynthesisConfig) -> None:
-    """Refuse a scale for what no pictures are made for, and jobs for what nothing is drawn.
-
-    Raises
-    ------
-    ConfigError : it is no objective of this run, or there is nothing to divide.
-    """
-    objectives = config.objectives
-    if isinstance(guidance, RetrievalConfig) and config.shards > 1:
-        raise ConfigError(
-            "retrieval draws nothing that could be divided among jobs",
-            expected="synthesis.shards=1",
-            found=config.shards,
-            fix="leave synthesis.shards and synthesis.shard out",
-        )
-    named = guidance.scales if isinstance(guidance, SteeredConfig) else {}
-    unknown = [name for name in named if name not in objectives]
-    if unknown:
-        raise ConfigError(
-            f"guidance.scales names no objective of this run: {', '.join(unknown)}",
-            expected=", ".join(objectives),
-            found=", ".join(unknown),
-            fix="write it as in synthesis.objectives, or leave it out",
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,9 +300,8 @@ class Job:
         """Which generator, guides and judge, for the report."""
         figures: dict[str, float] = {}
         if self.judge is not None:
-            seen = trained_on(self.context.parents[JUDGE], self.config.judge_fold)
-            guided = [trained_on(one.artefact, self.config.fold) for one in self.guide.sources]
-            figures["judge.shared_training_images"] = float(len(seen & set().union(*guided)))
+            both = self.judge.learned(self.config.judge_fold) & self.guide.learned(self.config.fold)
+            figures["judge.shared_training_images"] = float(len(both))
         return {
             "generator": self._identity() if self._draws else None,
             "guides": [one.artefact.label for one in self.guide.sources],

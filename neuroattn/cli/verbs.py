@@ -71,7 +71,6 @@ def _run_recipe(name: str, overrides: Sequence[str]) -> int:
 
     recipe = load_recipe(name)
     root = Path(_compose(overrides).paths.root)
-    check_writable(root)
     extra = _of_generated(recipe.generate, root)
     # All steps are composed before anything is made: a typo in the last costs nothing.
     configs = [
@@ -81,6 +80,7 @@ def _run_recipe(name: str, overrides: Sequence[str]) -> int:
     for config in configs:
         compose_cited(config.stage, config)
     _check_models(recipe.models)
+    check_writable(root)
     with leave_on_sigterm():
         if any(_reads(config, recipe.generate, root) for config in configs):
             _generate(recipe.generate, root)

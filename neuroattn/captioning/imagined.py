@@ -22,6 +22,7 @@ from torch import Tensor
 from neuroattn.core.errors import DataError
 from neuroattn.core.seeding import derive_seed, generator
 from neuroattn.generators.contract import Generator
+from neuroattn.generators.prompted import prompted
 from neuroattn.generators.registry import GUIDANCE
 from neuroattn.stats.bootstrap import percentile_interval
 
@@ -70,17 +71,9 @@ class FromText:
     steps: int = 25
     guidance: float = GUIDANCE
 
-    @torch.no_grad()
     def __call__(self, captions: Sequence[str], seeds: Sequence[int]) -> Pixels:
         """Generated pictures."""
-        made = self.generator
-        condition = made.condition(len(seeds), text=list(captions))
-        schedule = made.schedule(self.steps, seeds=seeds)
-        latents = schedule.start(made.latents(seeds))
-        for level in schedule.levels:
-            said = made.predict(latents, level, condition, self.guidance)
-            latents = schedule.step(said, level, latents)
-        return made.decode(latents).float().clamp(0, 1)
+        return prompted(self.generator, captions, seeds, steps=self.steps, guidance=self.guidance)
 
 
 def pictures_of(

@@ -260,13 +260,12 @@ def _activations(
     seed: int,
 ) -> pd.DataFrame:
     """Activation of every chosen target, by its number in ``chosen``, on each set of pictures."""
-    with ground.encode.hdf5("predictions.h5") as file:
-        rows = np.flatnonzero(file["test/fold"][...] == ground.fold)
-        predicted = file["test/predicted"][...][rows].astype(np.float64)
+    columns = chosen["target"].to_numpy(dtype=np.int64)
+    predicted = ground.test("predicted", columns).astype(np.float64)
     parts = []
     for at in _by_subject(chosen):
         captions = chosen["caption"].iloc[at].tolist()
-        natural = predicted[:, chosen["target"].to_numpy(dtype=np.int64)[at]]
+        natural = predicted[:, at]
         of_caption = {caption: seen[caption].responses[at] for caption in captions}
         part = sets_of(
             captions, of_caption, natural[np.isfinite(natural).all(axis=1)],
@@ -294,12 +293,13 @@ def _verified(
     """The image-level score of every subject."""
     if sight.space is None:
         return {}
-    images, measured = ground.measured()
+    images = ground.images()
+    measured = ground.test("measured", chosen["target"].to_numpy(dtype=np.int64))
     vectors = natural(np.unique(images), sight)
     out: dict[str, Verified] = {}
     for at in _by_subject(chosen):
         own = chosen.iloc[at]
-        responses = measured[:, own["target"].to_numpy(dtype=np.int64)]
+        responses = measured[:, at]
         kept = np.isfinite(responses).all(axis=1)
         if len(own) < _FEWEST_TARGETS or kept.sum() < _FEWEST_IMAGES:
             continue

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -25,7 +26,9 @@ from neuroattn.core.artefact import Artefact, ArtefactWriter
 from neuroattn.data.prepared import Prepared
 
 Ids = NDArray[np.int64]
+Responses = NDArray[np.float32]
 _SENTENCES = 512  # embedded at a time
+_ROWS = 128  # images read at a time
 
 
 def captioned(
@@ -89,11 +92,27 @@ class Ground:
     prepared: Prepared
     fold: int
 
-    def measured(self) -> tuple[Ids, NDArray[np.float32]]:
-        """Test images (images,) of the fold and responses (images, targets)."""
+    def images(self) -> Ids:
+        """Test images (images,) of the fold."""
         with self.encode.hdf5("predictions.h5") as file:
-            rows = np.flatnonzero(file["test/fold"][...] == self.fold)
-            return file["test/image"][...][rows], file["test/measured"][...][rows]
+            found: Ids = file["test/image"][...][self._rows(file)]
+        return found
+
+    def test(self, name: str, targets: NDArray[np.int64]) -> Responses:
+        """What was ``measured`` or ``predicted`` of test images of the fold (images, targets).
+
+        Whole rows are read, a block of them at a time: no table of all targets is ever held.
+        """
+        with self.encode.hdf5("predictions.h5") as file:
+            rows, table = self._rows(file), file[f"test/{name}"]
+            out = np.empty((len(rows), len(targets)), dtype=np.float32)
+            for start in range(0, len(rows), _ROWS):
+                block = rows[start : start + _ROWS]
+                out[start : start + _ROWS] = table[block][:, targets]
+        return out
+
+    def _rows(self, file: h5py.File) -> NDArray[np.int64]:
+        return np.flatnonzero(file["test/fold"][...] == self.fold)
 
     def selection(self) -> NDArray[np.float64]:
         """How well each target was predicted on training images that the fold held out.
@@ -131,22 +150,22 @@ def _by_subject(
     found: Captioned, ground: Ground, options: AnalysisConfig, seed: int
 ) -> dict[str, Verified]:
     """Scores of every subject: test images differ between them."""
-    images, measured = ground.measured()
     captions = ground.prepared.captions
-    told = [list(captions.get(str(image), [])) for image in images]
+    told = [list(captions.get(str(image), [])) for image in ground.images()]
     target = found.targets["column"].to_numpy(dtype=np.int64)
+    measured = ground.test("measured", target)
     selection = ground.selection()[target]
     subject = found.targets["subject"].map(str).to_numpy()
     out = {}
     for name in dict.fromkeys(subject):
         own = found.gated & (subject == name)
         kept = np.array([bool(one) for one in told], dtype=bool)
-        kept &= np.isfinite(measured[:, target[own]]).all(axis=1)
+        kept &= np.isfinite(measured[:, own]).all(axis=1)
         if own.sum() < 2 or kept.sum() < 3:
             continue
         tested = HeldOut(
             selection=np.where(own, selection, np.nan),
-            responses=measured[kept][:, target],
+            responses=measured[kept],
             told=[one for one, shown in zip(told, kept, strict=True) if shown],
         )
         verified = verify_sentences(found, tested, options, seed)

@@ -17,6 +17,7 @@ from neuroattn.data.simulate.scene import CATEGORIES
 from neuroattn.generators import load
 from neuroattn.generators.contract import Generator
 from neuroattn.generators.loading import find
+from neuroattn.generators.prompted import prompted
 from neuroattn.generators.registry import GUIDANCE
 from neuroattn.synthesis.jobs import eight_bits, png
 
@@ -51,14 +52,7 @@ def write_samples(context: StageContext, generator: Generator, device: str) -> b
     return True
 
 
-@torch.no_grad()
 def drawn(generator: Generator) -> torch.Tensor:
     """A picture of each sentence, unguided by any encoder."""
     seeds = range(len(ASKED))
-    condition = generator.condition(len(ASKED), text=ASKED)
-    schedule = generator.schedule(_STEPS, "dpm")
-    latents = schedule.start(generator.latents(seeds))
-    for level in schedule.levels:
-        said = generator.predict(latents, level, condition, GUIDANCE)
-        latents = schedule.step(said, level, latents)
-    return generator.decode(latents).float()
+    return prompted(generator, ASKED, seeds, steps=_STEPS, guidance=GUIDANCE, sampler="dpm")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from neuroattn.captioning import told
 from neuroattn.captioning.fold_scores import scores_of_fold, selection_of_fold
 from neuroattn.captioning.gates import gate
 from neuroattn.captioning.registry import GateConfig
@@ -54,6 +55,21 @@ def test_the_gate_takes_the_row_of_the_fold(tmp_path: Path, fold: int) -> None:
     assert passed.tolist() == [[True, False, False, False], [False, True, False, True]][fold]
     ground = Ground(encode, SimpleNamespace(), fold)  # type: ignore[arg-type]
     np.testing.assert_allclose(ground.selection(), OF_FOLDS[fold], atol=1e-6)
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_the_ground_reads_the_fold_s_images_and_the_named_targets(
+    tmp_path: Path, fold: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(told, "_ROWS", 7)  # no divisor of the number of images
+    encode = encoder(tmp_path)
+    ground = Ground(encode, SimpleNamespace(), fold)  # type: ignore[arg-type]
+    rows, targets = np.arange(EACH) + fold * EACH, np.array([3, 0])
+    np.testing.assert_array_equal(ground.images(), rows)
+    with encode.hdf5("predictions.h5") as file:
+        for name in ("measured", "predicted"):
+            wanted = file[f"test/{name}"][...][rows][:, targets]
+            np.testing.assert_array_equal(ground.test(name, targets), wanted)
 
 
 def test_r_is_that_of_the_fold_s_test_images(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor
 from neuroattn.captioning.imagined import CAPTION, RANDOM, SHUFFLED, TOP
 from neuroattn.captioning.registry import AnalysisConfig, CaptionConfig, ImaginedConfig
 from neuroattn.captioning.shown import BY_TARGET, TABLE, Sight, show, surest
+from neuroattn.captioning.told import Ground
 from neuroattn.core.artefact import Artefact, ArtefactWriter
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.progress import Progress
@@ -56,29 +56,19 @@ class Space:
         return torch.nn.functional.normalize(pixels.mean(dim=(2, 3)), dim=1)
 
 
-class Ground:
+def ground(place: Path) -> Ground:
     """Measured responses that follow the planted colours, two subjects."""
-
-    fold = 0
-
-    def __init__(self, place: Path) -> None:
-        subject = ["s1"] * 6 + ["s2"] * 3
-        table = pd.DataFrame({"target": np.arange(TARGETS) + 100, "subject": subject})
-        self.prepared, self.place = SimpleNamespace(targets=table), place
-        pixels = torch.from_numpy(natural_images()).permute(0, 3, 1, 2) / 255
-        self.predicted = encoder(pixels).numpy()
-        self.predicted[15:, 6:] = np.nan  # the second subject saw half of them
-        self.encode = self
-
-    def measured(self) -> tuple[np.ndarray, np.ndarray]:
-        noise = np.random.default_rng(1).normal(size=self.predicted.shape)
-        return np.arange(30), self.predicted + 0.1 * noise
-
-    @contextmanager
-    def hdf5(self, _name: str) -> Any:
-        with h5py.File(self.place / "predictions.h5", "w") as file:
-            file["test/fold"], file["test/predicted"] = np.zeros(30, int), self.predicted
-            yield file
+    subject = ["s1"] * 6 + ["s2"] * 3
+    table = pd.DataFrame({"target": np.arange(TARGETS) + 100, "subject": subject})
+    pixels = torch.from_numpy(natural_images()).permute(0, 3, 1, 2) / 255
+    predicted = encoder(pixels).numpy()
+    predicted[15:, 6:] = np.nan  # the second subject saw half of them
+    noise = np.random.default_rng(1).normal(size=predicted.shape)
+    with h5py.File(place / "predictions.h5", "w") as file:
+        file["test/fold"], file["test/image"] = np.zeros(30, int), np.arange(30)
+        file["test/predicted"], file["test/measured"] = predicted, predicted + 0.1 * noise
+    encode = SimpleNamespace(hdf5=lambda name: h5py.File(place / name))
+    return Ground(encode, SimpleNamespace(targets=table), 0)  # type: ignore[arg-type]
 
 
 def chosen(order: Sequence[int] = range(TARGETS)) -> pd.DataFrame:
@@ -100,8 +90,8 @@ def shown(place: Path, told: pd.DataFrame, painter: Any = lambda: paint, space: 
     place.mkdir(exist_ok=True)
     with Progress("pictures", 3) as progress:
         return show(
-            ArtefactWriter(place), told, Ground(place), sight, OPTIONS, seed=0, progress=progress
-        )  # type: ignore[arg-type]
+            ArtefactWriter(place), told, ground(place), sight, OPTIONS, seed=0, progress=progress
+        )
 
 
 def test_true_captions_drive_their_targets_and_permuted_ones_do_not(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ class Plain:
     """A generator whose pictures are as bright as their seed."""
 
     identity = Identity("embedded", "embedded", "generator")
+    prediction, shape, device, dim = "sample", (3, 8, 8), torch.device("cpu"), None
 
     def latents(self, seeds):
         return torch.tensor([s / 10 for s in seeds]).view(-1, 1, 1, 1).expand(-1, 3, 8, 8)
@@ -34,6 +35,8 @@ class Plain:
 
     def decode(self, latents, *, guidance_path=False):
         return latents
+
+    x0 = steered = noised = epsilon = encode = decode  # of the contract, and not asked for here
 
 
 def _models(name: str, device: str):

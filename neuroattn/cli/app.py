@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from neuroattn.cli.compose import (
     VERSION_BASE,
     addressed,
     config_loader,
+    engine,
     explain,
     load,
     load_job,
@@ -93,7 +94,9 @@ def run_stage_command(stage: str, words: Sequence[str]) -> int:
     check_writable(Path(config.paths.root))  # Hydra's own message would be a traceback
     folder = _call_folder(master, stage, Path(config.paths.root), is_sweep)
     place = f"hydra.{'sweep' if is_sweep else 'run'}.dir={quoted(str(folder))}"
-    code = _hand_over([*(["--multirun"] if is_sweep else []), *overrides, place], folder)
+    # What Hydra's own main would add; it composes everything once more to find this out.
+    mode = [] if master.hydra.mode else [f"hydra.mode={'MULTIRUN' if is_sweep else 'RUN'}"]
+    code = _run([*overrides, place, *mode], is_sweep, folder)
     results = [load_result(folder, number, code or EXIT_FAILED) for number in range(len(jobs))]
     return _conclude_sweep(results, jobs, code) if is_sweep else _conclude(results[0])
 
@@ -177,8 +180,31 @@ def _call_folder(master: DictConfig, stage: str, root: Path, is_sweep: bool) -> 
     return root / "jobs" / day / f"{clock}-{stage}-{os.getpid()}{suffix}"
 
 
-def _hand_over(words: list[str], folder: Path = Path()) -> int:
-    """Let Hydra's own main run; returns the exit code of what stopped it, or 0.
+def _run(overrides: list[str], is_sweep: bool, folder: Path) -> int:
+    """Let Hydra run the job, or all jobs of a sweep; as `_stopped` answers."""
+
+    def start() -> None:
+        with engine() as started:
+            call = started.multirun if is_sweep else started.run
+            call(CONFIG_NAME, run_job, overrides)
+
+    return _stopped(start, folder)
+
+
+def _hand_over(words: list[str]) -> int:
+    """Let Hydra's own main show something; as `_stopped` answers."""
+    before, sys.argv = sys.argv, [sys.argv[0], *words]
+    main = hydra.main(
+        version_base=VERSION_BASE, config_path=str(shipped("conf")), config_name=CONFIG_NAME
+    )(run_job)
+    try:
+        return _stopped(main, Path())
+    finally:
+        sys.argv = before
+
+
+def _stopped(start: Callable[[], object], folder: Path) -> int:
+    """The exit code of what stopped Hydra, or 0.
 
     Raises
     ------
@@ -187,14 +213,10 @@ def _hand_over(words: list[str], folder: Path = Path()) -> int:
     # submitit would write its warnings on stdout; unconfigured, they reach Hydra's handler.
     os.environ.setdefault("SUBMITIT_LOG_LEVEL", "NOCONFIG")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise what a launcher raises, instead of printing it
-    before, sys.argv = sys.argv, [sys.argv[0], *words]
     logging.raiseExceptions = debugging()  # a log that cannot be written is not worth a traceback
-    main = hydra.main(
-        version_base=VERSION_BASE, config_path=str(shipped("conf")), config_name=CONFIG_NAME
-    )(run_job)
     try:
         with leave_on_sigterm(), storage_errors(folder):
-            main()
+            start()
     except (StorageError, BrokenPipeError):  # the latter: whoever read our stdout has gone
         raise
     except SystemExit as leaving:
@@ -208,7 +230,7 @@ def _hand_over(words: list[str], folder: Path = Path()) -> int:
         print(f"the launcher stopped: {told}", file=sys.stderr)
         return EXIT_FAILED
     finally:
-        sys.argv, logging.raiseExceptions = before, True
+        logging.raiseExceptions = True
     return 0
 
 

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from hydra import initialize_config_dir
+from hydra._internal.hydra import Hydra
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -95,12 +96,21 @@ def _structured(kind: Any) -> DictConfig:
 
 
 @contextmanager
-def config_loader() -> Iterator[ConfigLoader]:
-    """Hydra's loader over the shipped ``conf/``; overlays come as ``hydra.searchpath``."""
+def engine() -> Iterator[Hydra]:
+    """Hydra over the shipped ``conf/``; overlays come as ``hydra.searchpath``."""
     register_schemas()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(shipped("conf")), version_base=VERSION_BASE):
-        yield GlobalHydra.instance().config_loader()
+        started = GlobalHydra.instance().hydra
+        assert started is not None
+        yield started
+
+
+@contextmanager
+def config_loader() -> Iterator[ConfigLoader]:
+    """The loader of an `engine`."""
+    with engine() as started:
+        yield started.config_loader
 
 
 def addressed(words: Sequence[str]) -> list[str]:

@@ -85,6 +85,7 @@ def test_a_kill_leaves_old_or_new(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # five minutes of a quiet machine
 def test_thirty_kills(tiny_data: Path, all_root: Path, tmp_path: Path) -> None:
     count = tmp_path / "count"
     total = count_points(_command("report", tiny_data, count), count)
@@ -133,6 +134,7 @@ def test_two_processes_compute_once(tiny_data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # five minutes of a quiet machine
 def test_two_processes_compute_once_twenty_times(tiny_data: Path, tmp_path: Path) -> None:
     for number in range(20):
         root = tmp_path / str(number)

@@ -53,24 +53,29 @@ class Cached:
 
     def begin(self, prefix: Float[Tensor, "captions tokens width"]) -> Tensor:
         """Log-probabilities (captions, words) of the first word after prefix and start."""
+        self.memory = None
         if self.ends.start is not None:
             start = torch.full((len(prefix), 1), self.ends.start, device=prefix.device)
-            prefix = torch.cat([prefix, self.language.get_input_embeddings()(start)], dim=1)
-        out = self.language(inputs_embeds=prefix, use_cache=True, logits_to_keep=1)
-        return self._taken(out)
+            prefix = torch.cat([prefix, self._embedded(start)], dim=1)
+        return self._read(prefix)
 
     def advance(self, words: Tensor) -> Tensor:
         """The same after one more word of each path (paths,)."""
-        out = self.language(
-            input_ids=words[:, None], past_key_values=self.memory, use_cache=True, logits_to_keep=1
-        )
-        return self._taken(out)
+        return self._read(self._embedded(words[:, None]))
 
     def reorder(self, paths: Tensor) -> None:
         """Go on from these paths (new paths,), some of them several times."""
         self.memory.reorder_cache(paths)
 
-    def _taken(self, out: Any) -> Tensor:
+    def _embedded(self, words: Tensor) -> Tensor:
+        # Words by number would be taken for padded ones, and warned of, once a path has ended.
+        out: Tensor = self.language.get_input_embeddings()(words)
+        return out
+
+    def _read(self, embedded: Tensor) -> Tensor:
+        out = self.language(
+            inputs_embeds=embedded, past_key_values=self.memory, use_cache=True, logits_to_keep=1
+        )
         self.memory = out.past_key_values
         logits = out.logits[:, -1].float()
         if self.ends.banned:

@@ -65,6 +65,16 @@ def test_a_caption_does_not_depend_on_its_neighbours(made) -> None:
     assert [one.tokens for one in other] != [one.tokens for one in drawn]
 
 
+def test_paths_that_ended_are_no_padding_to_warn_of(made, monkeypatch) -> None:
+    def warned(*_: object) -> None:
+        raise AssertionError("transformers would warn the user of padding")
+
+    kind = type(made.network.language.transformer)
+    monkeypatch.setattr(kind, "warn_if_padding_and_no_attention_mask", warned)
+    found = search(made.network.language, _prefix(made, _given(12)), ENDS, 2)
+    assert len({len(one.tokens) for one in found}) > 1, "none ended before another"
+
+
 def test_its_probability_is_that_of_its_words(made) -> None:
     prefix = _prefix(made, _given(1))
     (found,) = search(made.network.language, prefix, ENDS, 2)

@@ -9,10 +9,13 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import pytest
+from _pytest.mark import ParameterSet
 
 from neuroattn.cli.compose import compose
 from neuroattn.cli.main import main
@@ -58,10 +61,17 @@ EXTRA = {
         "compare.members.stiff=encoder=ridge encoder.alpha_min=10",
     ),
 }
+# Stages that stand for the others where all go through the same code, in the fast tests.
+SOME = {"prepare", "encode", "synthesize", "report"}
 FIRST = {"prepare", "bank", "showcase"}  # no stage comes before these
 DRAWING = {"synthesize"}  # needs a generator
 SAID = {"caption"}  # needs captions of the pictures
 ON_CORTEX = {"map"}  # needs targets with a vertex of fsaverage5
+
+
+def fast_alone(names: Iterable[str], fast: Container[str]) -> list[ParameterSet]:
+    """Parameters of a test that takes all of them the same way: those but ``fast`` are slow."""
+    return [pytest.param(name, marks=() if name in fast else pytest.mark.slow) for name in names]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pytest
 
 from neuroattn.core.errors import EXIT_FAILED, EXIT_USAGE
 from neuroattn.pipeline.stages import catalogue
-from tests.chain import FIRST, Ran, neuroattn, words
+from tests.chain import FIRST, SOME, Ran, fast_alone, neuroattn, words
 
 MOST_LINES = 8
 
@@ -233,7 +233,9 @@ def test_mended_data_are_read_again(tiny_data: Path, tmp_path: Path) -> None:
     assert neuroattn(*words("prepare", data, root)).code == 0
 
 
-@pytest.mark.parametrize("stage", [name for name in catalogue().stages if name not in FIRST])
+@pytest.mark.parametrize(
+    "stage", fast_alone((name for name in catalogue().stages if name not in FIRST), SOME)
+)
 def test_every_stage_tells_of_a_parent_that_failed(
     stage: str, tiny_data: Path, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from neuroattn.core.artefact import Artefact
 from neuroattn.core.claims import claim, owner_of
 from neuroattn.pipeline.build import run_stage
 from neuroattn.pipeline.stages import catalogue
-from tests.chain import config, neuroattn, node, payloads, with_parents, words
+from tests.chain import SOME, config, fast_alone, neuroattn, node, payloads, with_parents, words
 from tests.faults import count_points, run_killed, start_child, wait_for
 
 SIGTERMED = 128 + signal.SIGTERM
@@ -64,7 +64,7 @@ def _kill(stage: str, at: int, word: str, data: Path, built: Path, root: Path) -
     assert (node(stage, data, root).folder / "DONE").exists()
 
 
-@pytest.mark.parametrize("stage", catalogue().stages)
+@pytest.mark.parametrize("stage", fast_alone(catalogue().stages, SOME))
 def test_a_killed_stage_resumes(
     stage: str, tiny_data: Path, all_root: Path, tmp_path: Path
 ) -> None:

@@ -36,8 +36,8 @@ def run(folder: Path, *words: str) -> str:
     plugins = ["-p", "tests.slow_record", "-p", "no:cacheprovider"]
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", *plugins, *words],
-        cwd=folder, env=env | {"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True,
-        check=False,
+        cwd=folder, capture_output=True, text=True, check=False,
+        env=env | {"PYTHONPATH": str(REPOSITORY), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )  # fmt: skip
     return ran.stdout + ran.stderr
 

@@ -22,7 +22,19 @@ from neuroattn.pipeline.build import run_stage
 from neuroattn.pipeline.config import RootConfig
 from neuroattn.pipeline.plan import plan
 from neuroattn.pipeline.stages import catalogue
-from tests.chain import FIRST, Ran, build, config, neuroattn, node, payloads, with_parents, words
+from tests.chain import (
+    FIRST,
+    SOME,
+    Ran,
+    build,
+    config,
+    fast_alone,
+    neuroattn,
+    node,
+    payloads,
+    with_parents,
+    words,
+)
 from tests.faults import in_child, limit_files, obey_permissions, small_disk
 
 STAGES = list(catalogue().stages)
@@ -90,7 +102,7 @@ def _executed_otherwise(made: RootConfig) -> RootConfig:
     return made
 
 
-@every_stage
+@pytest.mark.parametrize("stage", fast_alone(STAGES, SOME))
 def test_elsewhere_and_otherwise_executed_it_is_the_same(
     stage: str, done: Artefact, tiny_data: Path, all_root: Path, tmp_path: Path
 ) -> None:
@@ -382,7 +394,7 @@ def _told(stage: str, data: Path, root: Path) -> Ran:
         return Ran(error.exit_code, "", f"error: {error}")
 
 
-@every_stage
+@pytest.mark.parametrize("stage", fast_alone(STAGES, SOME))
 def test_a_full_disk_leaves_nothing_half_written(
     stage: str, done: Artefact, tiny_data: Path, all_root: Path, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from enum import Enum
 
 from neuroattn.core.config import Choice, Section, execution, science, section
 from neuroattn.core.errors import ConfigError
-from neuroattn.encoding.penalties import check_grid
+from neuroattn.encoding.ridge_schemas import check_grid
 from neuroattn.training.registry import (
     Mode,
     OptimiserConfig,

@@ -8,11 +8,34 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from neuroattn.core.config import Choice, execution, science
 from neuroattn.core.errors import ConfigError
-from neuroattn.encoding.penalties import check_grid
+
+
+class Grid(Protocol):
+    """Smallest, largest, and how many of them, evenly spaced in the exponent."""
+
+    alpha_min: float
+    alpha_max: float
+    n_alphas: int
+
+
+def check_grid(grid: Grid, section: str) -> None:
+    """Refuse a grid without a penalty, under the keys of ``section``.
+
+    Raises
+    ------
+    ConfigError : the largest is below the smallest.
+    """
+    if grid.alpha_max < grid.alpha_min:
+        raise ConfigError(
+            "the grid of penalties is empty",
+            expected=f"{section}.alpha_max of at least {section}.alpha_min ({grid.alpha_min})",
+            found=grid.alpha_max,
+            fix=f"raise {section}.alpha_max or lower {section}.alpha_min",
+        )
 
 
 class Arithmetic(Enum):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,13 @@ def test_help_of_all(command: list[str]) -> None:
     assert ran.code == 0
     assert all(f"\n  {verb} " in ran.out for verb in VERBS)
     assert "\n  encode " in ran.out
+
+
+def test_help_waits_for_no_library() -> None:
+    asked = "import sys; from neuroattn.cli.main import main; main(['--help'])"
+    heavy = "assert not {'numpy', 'hydra', 'torch'} & set(sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", f"{asked}; {heavy}"], check=False)
+    assert ran.returncode == 0
 
 
 def test_version() -> None:

@@ -101,7 +101,7 @@ class Ground:
     def test(self, name: str, targets: NDArray[np.int64]) -> Responses:
         """What was ``measured`` or ``predicted`` of test images of the fold (images, targets).
 
-        Whole rows are read, a block of them at a time: no table of all targets is ever held.
+        Whole rows are read, a block of them at a time; the named targets alone are held.
         """
         with self.encode.hdf5("predictions.h5") as file:
             rows, table = self._rows(file), file[f"test/{name}"]

@@ -64,13 +64,14 @@ def _demo(words: list[str]) -> int:
 
 def _run_recipe(name: str, overrides: Sequence[str]) -> int:
     from neuroattn.cli.jobs import leave_on_sigterm
-    from neuroattn.core.atomic import check_writable
+    from neuroattn.core.atomic import check_writable, standing
     from neuroattn.pipeline.build import run_stage
     from neuroattn.pipeline.plan import compose_cited
     from neuroattn.pipeline.recipes import load_recipe
 
     recipe = load_recipe(name)
     root = Path(_compose(overrides).paths.root)
+    check_writable(standing(root))  # composing all steps takes seconds, and must make nothing
     extra = _of_generated(recipe.generate, root)
     # All steps are composed before anything is made: a typo in the last costs nothing.
     configs = [
@@ -80,7 +81,6 @@ def _run_recipe(name: str, overrides: Sequence[str]) -> int:
     for config in configs:
         compose_cited(config.stage, config)
     _check_models(recipe.models)
-    check_writable(root)
     with leave_on_sigterm():
         if any(_reads(config, recipe.generate, root) for config in configs):
             _generate(recipe.generate, root)

@@ -110,8 +110,15 @@ def check_writable(root: Path) -> None:
         raise
     except OSError as error:
         raise StorageError(
-            "nothing can be written here", file=root, found=error, fix=_CHOOSE
+            "cannot write: no file can be made here", file=root, found=error, fix=_CHOOSE
         ) from error
+
+
+def standing(path: Path) -> Path:
+    """``path`` if it is there, else the nearest of its parents that is."""
+    whole = path.absolute()
+    # Path.exists would raise where a parent may not be searched.
+    return next(place for place in (whole, *whole.parents) if os.access(place, os.F_OK))
 
 
 def fsync_folder(path: Path) -> None:

@@ -138,7 +138,7 @@ class Blocker:
         if name.split(".")[0] in self.names:
             raise ImportError(f"{name} was imported while composing")
 sys.meta_path.insert(0, Blocker())
-from neuroattn.cli.compose import MAPPINGS, compose
+from neuroattn.cli.compose import compose
 from neuroattn.pipeline.stages import catalogue
 groups = {group: list(registry) for group, registry in catalogue().registries.items()}
 for turn in range(max(map(len, groups.values()))):  # every choice once, many in one composition

@@ -32,6 +32,7 @@ def test_a_key_at_its_default_is_told_so(value: object, shown: str) -> None:
     "words",
     [
         ["run", "tiny", "paths.root={}"],
+        ["demo", "paths.root={}"],
         ["data", "simulate", "{}", "--size", "tiny"],
         ["data", "simulate", "{}", "--form", "things_eeg2"],
         ["data", "generate", "{}"],

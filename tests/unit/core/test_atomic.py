@@ -11,6 +11,7 @@ from neuroattn.core.atomic import (
     check_writable,
     ensure_folder,
     read_json,
+    standing,
     storage_errors,
     sweep_temporaries,
     write_json,
@@ -105,6 +106,13 @@ def test_a_folder_that_no_system_makes_is_one_clear_error(
         with pytest.raises(StorageError, match="no folder can be made here") as caught:
             make(tmp_path / "x")
         assert "a folder that can be written" in str(caught.value.fix)
+
+
+def test_what_stands_of_a_path(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path, there in (("", ""), ("a/b", ""), ("file", "file"), ("file/below", "file")):
+        assert standing(tmp_path / path) == tmp_path / there
+    assert [place.name for place in tmp_path.iterdir()] == ["file"]
 
 
 def test_sweep_spares_the_claims(tmp_path: Path) -> None:

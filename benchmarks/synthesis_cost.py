@@ -31,14 +31,14 @@ from neuroattn.generators.library import diffusers
 from neuroattn.generators.sampling import LatentDiffusion
 from neuroattn.stats.pictures import mean_and_interval
 from neuroattn.synthesis.drawing import Scene
-from neuroattn.synthesis.registry import (
-    GUIDANCE,
+from neuroattn.synthesis.guidance_schemas import (
     BrainDiveConfig,
     Decoder,
     SteeredConfig,
     WindowedConfig,
     X0Config,
 )
+from neuroattn.synthesis.registry import GUIDANCE
 
 GIGA = 1e9
 RUNS = "NEUROATTN_SYNTHESIS"

@@ -1,7 +1,8 @@
 """What the stage ``caption`` writes beside the captions: nouns, classes, maps, verification.
 
 ====================  ==========================================================================
-``nouns.tsv``         target noun class share: each noun of each target, as a share of its captions
+``nouns.tsv``         target noun class share null: each noun of each target, as a share of its
+                      captions; a null target has the number of the one that was shuffled
 ``top_nouns.tsv``     roi noun class n share low high chance null: what stands out in each group
 ``classes.tsv``       roi class n share low high chance: classes among the nouns of each group
 ``caption_maps.tsv``  one row a target: null gated person_share class red green blue concept-WORD
@@ -101,7 +102,7 @@ def write_findings(
     told = np.array([bool(own) for own in found.captions])
     members = groups(found.targets["rois"], found.gated, found.null & told)
     chance = base_rate(table.nouns, found.bank, find)
-    out.table(NOUNS, _noun_table(found.targets["target"], table))
+    out.table(NOUNS, _noun_table(found, table))
     out.table(
         TOP,
         top_nouns(
@@ -114,14 +115,15 @@ def write_findings(
     return _metrics(found, table, members)
 
 
-def _noun_table(targets: pd.Series[str], table: Said) -> pd.DataFrame:
+def _noun_table(found: Captioned, table: Said) -> pd.DataFrame:
     rows, columns = np.nonzero(table.share)
     return pd.DataFrame(
         {
-            "target": targets.to_numpy()[rows],
+            "target": found.targets["target"].to_numpy()[rows],
             "noun": [table.nouns[n] for n in columns],
             "class": [table.kinds[n] for n in columns],
             "share": table.share[rows, columns],
+            "null": found.null[rows],
         }
     )
 

@@ -20,6 +20,7 @@ from neuroattn.captioning.captioners import Setting, Told, texts_of
 from neuroattn.captioning.concepts import Concept
 from neuroattn.captioning.nouns import nouns_of
 from neuroattn.captioning.registry import KeywordsConfig
+from neuroattn.core.phrases import with_article
 
 Floats = NDArray[np.float64]
 _PROMPT = "A picture of {}."
@@ -111,11 +112,7 @@ def noun_shares(texts: Sequence[tuple[int, str]]) -> dict[str, float]:
 
 def phrase(words: Sequence[str]) -> str:
     """``a cat``; ``a cat and a bus``; ``a cat, a bus and a tree``."""
-    parts = [word if word.endswith("s") else f"{_article(word)} {word}" for word in words]
+    parts = [with_article(word) for word in words]
     if len(parts) == 1:
         return parts[0]
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _article(word: str) -> str:
-    return "an" if word[0] in "aeiou" else "a"

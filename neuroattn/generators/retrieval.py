@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from neuroattn.core.phrases import with_article
 from neuroattn.data.simulate.scene import CATEGORIES
 from neuroattn.generators.caption_scores import nouns
 
@@ -46,7 +47,7 @@ def zero_shot(
     if not len(single):
         return {}
     known = list(nouns().items())
-    prompts = [_PROMPT.format(_with_article(noun)) for noun, _ in known]
+    prompts = [_PROMPT.format(with_article(noun)) for noun, _ in known]
     said = (image[torch.from_numpy(single)] @ space.encode_text(prompts).cpu().T).argmax(dim=1)
     category = scenes.presence[single].argmax(axis=1)
     kind = scenes.kinds[single, category]
@@ -61,9 +62,3 @@ def zero_shot(
         "chance.kind": 1 / len(known),
         "chance.category": 1 / len(CATEGORIES),
     }
-
-
-def _with_article(noun: str) -> str:
-    if noun.endswith("cherries"):
-        return noun
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -22,7 +22,8 @@ from neuroattn.generators.registry import GeneratorChoice, ShowcaseConfig
 from neuroattn.maps.registry import MapsConfig
 from neuroattn.pipeline.published import PublishedConfig
 from neuroattn.reports.registry import ReportConfig
-from neuroattn.synthesis.registry import GuidanceConfig, SynthesisConfig
+from neuroattn.synthesis.guidance_schemas import GuidanceConfig
+from neuroattn.synthesis.registry import SynthesisConfig
 
 
 @dataclass(kw_only=True)

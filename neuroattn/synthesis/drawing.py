@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 
 from neuroattn.core.seeding import generator
 from neuroattn.generators.contract import Condition, Generator, Level
-from neuroattn.synthesis.registry import Decoder, Gradient, GuidanceConfig
+from neuroattn.synthesis.guidance_schemas import Decoder, Gradient, GuidanceConfig
 
 Value = Callable[[Tensor], Tensor]
 Estimate = Callable[[Tensor, Tensor, Level], Tensor]  # clean, latents, level -> what is decoded
@@ -55,7 +55,8 @@ class Scene:
 
     def predict(self, latents: Tensor, level: Level, condition: Condition) -> Tensor:
         """The network's word, with a gradient where ``latents`` ask for one."""
-        self.account.network += 1
+        plain = self.guidance == 1 or condition.null is None
+        self.account.network += 1 if plain else 2
         return self.generator.predict(latents, level, condition, self.guidance)
 
     def decode(self, latents: Tensor, decoder: Decoder = Decoder.full) -> Tensor:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from neuroattn.synthesis.drawing import Drawn, Method, Scene, norms_of, only, sound
-from neuroattn.synthesis.registry import NoiseOptimisationConfig
+from neuroattn.synthesis.guidance_schemas import NoiseOptimisationConfig
 
 
 class NoiseOptimisation:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from neuroattn.core.errors import DataError
+from neuroattn.synthesis.guidance_schemas import UNGUIDED
 from neuroattn.synthesis.jobs import DONE, Record
-from neuroattn.synthesis.registry import UNGUIDED
 from neuroattn.synthesis.wishes import Wish
 
 COLUMNS: Final = (

@@ -8,7 +8,7 @@ import torch
 
 from neuroattn.core.seeding import derive_seed
 from neuroattn.synthesis.drawing import Drawn, Method, Scene
-from neuroattn.synthesis.registry import BestOfNConfig, RetrievalConfig, UnguidedConfig
+from neuroattn.synthesis.guidance_schemas import BestOfNConfig, RetrievalConfig, UnguidedConfig
 from neuroattn.synthesis.steering import Unguided
 
 

@@ -33,6 +33,14 @@ from neuroattn.generators.registry import GENERATORS
 from neuroattn.synthesis import outcome
 from neuroattn.synthesis.assess import Panel, assess
 from neuroattn.synthesis.drawing import Drawn, Method, Scene, Value
+from neuroattn.synthesis.guidance_schemas import (
+    UNGUIDED,
+    DenoisedConfig,
+    GuidanceConfig,
+    RetrievalConfig,
+    SteeredConfig,
+    WordsConfig,
+)
 from neuroattn.synthesis.guide import Source, read_source
 from neuroattn.synthesis.jobs import (
     DONE,
@@ -55,12 +63,6 @@ from neuroattn.synthesis.registry import (
     GUIDE,
     JUDGE,
     SHARD,
-    UNGUIDED,
-    CaptionsConfig,
-    DenoisedConfig,
-    GuidanceConfig,
-    RetrievalConfig,
-    SteeredConfig,
     SynthesisConfig,
     check_objectives,
     merges,
@@ -163,11 +165,12 @@ class Job:
 
     @cached_property
     def told(self) -> dict[str, Prompts]:
-        """Captions by objective; none but for guidance=captions."""
-        if not isinstance(self.guidance, CaptionsConfig):
+        """Words by objective; none but for methods that tell some."""
+        if not isinstance(self.guidance, WordsConfig):
             return {}
         first = self.guide.sources[0].facts
-        return prompts(self.context.parents, self.guide.objectives[0], first.targets)
+        objectives = self.guide.objectives[0]
+        return prompts(self.context.parents, objectives, first.targets, self.guidance)
 
     @cached_property
     def recipe(self) -> str:

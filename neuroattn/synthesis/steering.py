@@ -29,7 +29,7 @@ from neuroattn.synthesis.drawing import (
     sized,
     sound,
 )
-from neuroattn.synthesis.registry import (
+from neuroattn.synthesis.guidance_schemas import (
     BrainDiveConfig,
     DenoisedConfig,
     FlowConfig,

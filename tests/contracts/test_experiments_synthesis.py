@@ -10,6 +10,7 @@ import pytest
 from neuroattn.cli.compose import compose
 from neuroattn.core.artefact import Artefact
 from neuroattn.pipeline.published import told
+from neuroattn.synthesis.wishes import parse
 from tests import nsd_copy
 from tests.chain import neuroattn
 from tests.contracts.test_experiments_captions import describe, tiny_clip
@@ -35,6 +36,14 @@ def test_settings_are_the_published_ones(name: str) -> None:
     assert (guidance.steps, guidance.scale, guidance.attention) == (50, SCALES[name], 0.75)
     assert guidance.gradient.value == "raw"
     assert config.synthesis.text is None, "driven by the empty prompt"
+
+
+@pytest.mark.parametrize("name", [*SCALES, "simulated_synthesis"])
+def test_expected_figures_are_of_the_objectives_asked_for(name: str) -> None:
+    config = compose([f"experiment={name}"])
+    slugs = {parse(text).slug.lower() for text in config.synthesis.objectives}
+    figures = [row["figure"].split(".") for row in told(name)["expected"]]
+    assert {one[1] for one in figures if one[0] == "objective"} <= slugs
 
 
 @pytest.mark.parametrize("method", ["none", "best_of_n", "x0", "braindive"])

@@ -89,6 +89,7 @@ ELSEWHERE = {
     "reports/sections/": "tests/unit/reports/test_sections.py",  # one fabricated chain for all
     "synthesis/assess.py": "tests/unit/reports/test_synthesis.py",  # and its page
     "synthesis/evaluation_schemas.py": "tests/unit/synthesis/test_views.py",  # schemas and files
+    "synthesis/guidance_schemas.py": "tests/unit/synthesis/test_methods.py",  # schemas
     "stats/planted.py": "tests/unit/stats/test_recovery.py",
     "stats/ceiling.py": "tests/known_answer/test_ceiling.py",
 }

@@ -1,17 +1,19 @@
 """Pictures drawn for a region of the simulated subject drive it, and wrong guides fail.
 
 Who looks: a judge that learned from other pictures through another network, and the referee, a
-detector that never saw a brain. The controls are those of the research notes, section 5b.
+detector that never saw a brain. The controls are those of the research notes, section 5b; they are
+of the gradient, so their pictures are told nothing, but for those of the words themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -22,15 +24,17 @@ from neuroattn.core.config import restore
 from neuroattn.data.simulate.write import simulate
 from neuroattn.generators import load
 from neuroattn.generators.families.embedded import from_diffusion
+from neuroattn.generators.registry import GENERATORS, EmbeddedGeneratorConfig
 from neuroattn.stats.pictures import mean_and_interval
 from neuroattn.synthesis.drawing import Scene
 from neuroattn.synthesis.evaluation_schemas import EvaluationConfig
+from neuroattn.synthesis.guidance_schemas import BestOfNConfig, PrimedConfig, WindowedConfig
 from neuroattn.synthesis.guide import read_source
 from neuroattn.synthesis.jobs import eight_bits
 from neuroattn.synthesis.judged import Opinion
-from neuroattn.synthesis.registry import BestOfNConfig, WindowedConfig
 from neuroattn.synthesis.selection import BestOfN
 from neuroattn.synthesis.steering import Windowed
+from neuroattn.synthesis.told import Primed
 from neuroattn.synthesis.views import open_views, preferred
 from neuroattn.synthesis.wishes import parse
 from tests.chain import neuroattn
@@ -40,7 +44,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 OBJECTIVES = ["FFA-1", "EBA", "PPA", "VWFA-1"]
 WISHES = [parse(text) for text in OBJECTIVES]
 SEEDS = range(8)  # of the controls
-DRAWS = 6  # unguided pictures cost the multiplications of one that is guided: docs/synthesis.md
+WINDOWED = [one.name for one in fields(WindowedConfig) if one.name != "name"]
+DRAWS = 6  # unguided pictures cost the multiplications of one that is guided: docs/results.md
 Pictures = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
@@ -73,6 +78,12 @@ class Lab:
         return from_diffusion(load("generator"))
 
     @cached_property
+    def reader(self) -> Any:
+        """The generator, which texts drive as well."""
+        config = restore(EmbeddedGeneratorConfig, self.guided.config["generator"])
+        return GENERATORS.load(config.name)(config, torch.device("cpu"))
+
+    @cached_property
     def views(self) -> Any:
         return open_views(EvaluationConfig(), None, "", "cpu", simulated=True)
 
@@ -88,9 +99,21 @@ class Lab:
     def draw(
         self, number: int, value: Callable[..., Tensor] | None = None, **keys: Any
     ) -> Pictures:
-        """Pictures for an objective; ``keys`` change the method, ``value`` what it ascends."""
-        config = restore(WindowedConfig, self.guided.config["guidance"] | keys)
+        """Pictures by the gradient alone; ``keys`` change it, ``value`` what it ascends."""
+        kept = {name: self.guided.config["guidance"][name] for name in WINDOWED}
+        config = restore(WindowedConfig, kept | keys)
         return eight_bits(Windowed(config).draw(self.scene(number, value), list(SEEDS)).pixels)
+
+    def told(self, number: int, words: int, **keys: Any) -> Pictures:
+        """Pictures as they should be, but for what the generator is told: another's words."""
+        table = self.guided.table("told.tsv")
+        own = table[table["objective"] == OBJECTIVES[words]].set_index("seed")["caption"]
+        config = restore(PrimedConfig, self.guided.config["guidance"] | keys)
+        scene = Scene(
+            self.reader, self.guide.guide(number), text=own.loc[list(SEEDS)].tolist(),
+            guidance=config.weight,
+        )  # fmt: skip
+        return eight_bits(Primed(config).draw(scene, list(SEEDS)).pixels)
 
     def scene(self, number: int, value: Callable[..., Tensor] | None = None) -> Scene:
         return Scene(self.generator, value or self.guide.guide(number))
@@ -142,22 +165,52 @@ def test_guided_pictures_drive_their_region(lab: Lab, objective: str, by: str) -
 @pytest.mark.parametrize("number", range(len(OBJECTIVES)), ids=OBJECTIVES)
 def test_and_more_than_the_best_of_as_many_multiplications(lab: Lab, number: int) -> None:
     table = lab.guided.table("images.tsv").query("method != 'none'")
-    ours = table[table["objective"] == OBJECTIVES[number]].set_index("seed")["judge_activation"]
+    ours = table[table["objective"] == OBJECTIVES[number]].set_index("seed")
+    seen = lab.guided.table("referee.tsv").set_index("file")[preferred(WISHES[number])]
     keys = {key: lab.guided.config["guidance"][key] for key in ("steps", "sampler")}
     method = BestOfN(BestOfNConfig(draws=DRAWS, **keys))
     drawn = eight_bits(method.draw(lab.scene(number), ours.index.tolist()).pixels)
     assert len(ours) == lab.guided.config["synthesis"]["images"]
-    assert paired(ours.to_numpy(float) - lab.said(lab.judge, drawn, number))[1] > 0
+    judged = ours["judge_activation"].to_numpy(float) - lab.said(lab.judge, drawn, number)
+    assert paired(judged)[1] > 0
+    refereed = seen.loc[ours["file"]].to_numpy(float) - lab.seen(drawn, number)
+    assert paired(refereed)[1] > 0
 
 
 @pytest.mark.parametrize("by", ["guide", "judge"])
-def test_no_other_region_rises_as_much(lab: Lab, by: str) -> None:
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_no_other_region_rises_as_much(lab: Lab, objective: str, by: str) -> None:
     """In deviations of the unguided pictures: regions respond in ranges of their own."""
-    matrix = lab.guided.table("matrix.tsv")
-    rows = matrix[(matrix["by"] == by) & matrix["region"].isin(OBJECTIVES)]
-    table = rows.pivot_table(index="objective", columns="region", values="z")
-    for objective in OBJECTIVES:
-        assert table.loc[objective].idxmax() == objective, f"\n{table}"
+    table = matrix(lab, by, "z")
+    assert table.loc[objective].idxmax() == objective, f"\n{table}"
+
+
+@pytest.mark.parametrize("by", ["guide", "judge"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_no_pictures_for_another_region_drive_it_as_much(lab: Lab, objective: str, by: str) -> None:
+    table = matrix(lab, by, "value")
+    assert table[objective].idxmax() == objective, f"\n{table}"
+
+
+def matrix(lab: Lab, by: str, values: str) -> pd.DataFrame:
+    """Objectives by regions."""
+    table = lab.guided.table("matrix.tsv")
+    rows = table[(table["by"] == by) & table["region"].isin(OBJECTIVES)]
+    return rows.pivot_table(index="objective", columns="region", values=values)
+
+
+@pytest.mark.parametrize("number", range(len(OBJECTIVES)), ids=OBJECTIVES)
+def test_the_gradient_adds_to_the_words(lab: Lab, number: int) -> None:
+    alone = lab.told(number, number, scale=0.0)
+    guided = lab.told(number, number)
+    assert paired(lab.said(lab.judge, guided, number) - lab.said(lab.judge, alone, number))[1] > 0
+
+
+@pytest.mark.parametrize("number", range(len(OBJECTIVES)), ids=OBJECTIVES)
+def test_words_of_another_region_lead_astray(lab: Lab, number: int) -> None:
+    right = lab.told(number, number)
+    wrong = lab.told(number, (number + 1) % len(OBJECTIVES))
+    assert paired(lab.seen(right, number) - lab.seen(wrong, number))[1] > 0
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from neuroattn.generators.contract import Level
 from neuroattn.synthesis.drawing import Scene
-from neuroattn.synthesis.registry import (
+from neuroattn.synthesis.guidance_schemas import (
     BrainDiveConfig,
     FlowConfig,
     Gradient,

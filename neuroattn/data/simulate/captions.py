@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from neuroattn.core.phrases import with_article
 from neuroattn.data.simulate.scene import PLACES, Thing
 
 COUNT: Final = 5
@@ -39,7 +40,7 @@ def captions(things: Sequence[Thing], place: str, rng: np.random.Generator) -> t
     sentences = (
         f"{_list(things, _full)} {where}",
         f"{_list(told[1], _plain)} {where}",
-        f"{_article(place)} {place} with {_list(told[2], _tinted)}",
+        f"{with_article(place)} with {_list(told[2], _tinted)}",
         f"there {verb} {_list(told[3], _placed)}, {where}",
         f"{view} {_list(told[4], _sized)} {where}",
     )
@@ -91,13 +92,8 @@ def _placed(thing: Thing) -> str:
 
 
 def _noun(*parts: str) -> str:
-    """The parts that are there as one phrase, with its article; ``cherries`` take none."""
-    phrase = " ".join(part for part in parts if part)
-    return phrase if phrase.endswith("cherries") else f"{_article(phrase)} {phrase}"
-
-
-def _article(phrase: str) -> str:
-    return "an" if phrase[0] in "aeiou" else "a"
+    """The parts that are there as one phrase, with its article."""
+    return with_article(" ".join(part for part in parts if part))
 
 
 def _list(things: Sequence[Thing], phrase: Callable[[Thing], str]) -> str:

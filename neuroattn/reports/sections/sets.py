@@ -24,10 +24,11 @@ from neuroattn.reports.sources import Sources
 from neuroattn.reports.wording import cell, count, score, span
 from neuroattn.stats.pictures import mean_and_interval
 
-CAPTIONS, TOLD = "captions", "told.tsv"
+CAPTIONS, PRIMED, TOLD = "captions", "primed", "told.tsv"
 TOLD_COLUMNS = ("file", "objective", "seed", "target", "caption")
 _NAMES = {
-    CAPTIONS: "from captions", NONE: "unguided", "best_of_n": "best of n", "retrieval": "retrieval",
+    CAPTIONS: "from captions", PRIMED: "words, then guided", NONE: "unguided",
+    "best_of_n": "best of n", "retrieval": "retrieval",
 }  # fmt: skip
 _REAL = "top natural pictures"
 _BY = (
@@ -35,14 +36,20 @@ _BY = (
     ("guide", "Predicted activation by the guide"),
 )
 _OBJECTIVES, _CAPTIONS_LISTED = 24, 3
+_DRAWN = {
+    CAPTIONS: "What pictures from captions were drawn of.",
+    PRIMED: "What the generator was told in its first steps, before the gradient took over: what"
+    " captions of the objective's targets say and captions of other targets do not.",
+}
 Rows = list[tuple[str, str, str, float, float, float, int]]  # objective set by value low high n
 
 
 def blocks(sources: Sources) -> tuple[Block, ...]:
     """A figure by each encoder that looks, the table, and what captions said; else nothing."""
     parts = _parts(sources)
+    words = [block for one in parts.values() for block in _said(one)]
     if len(parts) < 2 and CAPTIONS not in parts:
-        return ()
+        return tuple(words)
     table = pd.DataFrame(
         _measured(parts), columns=["objective", "set", "by", "value", "low", "high", "n"]
     )
@@ -50,7 +57,7 @@ def blocks(sources: Sources) -> tuple[Block, ...]:
         Prose((_READING,)),
         *_figures(sources, table),
         _table(table),
-        *_said(parts.get(CAPTIONS)),
+        *words,
     )
 
 
@@ -145,11 +152,12 @@ def _table(table: pd.DataFrame) -> Table:
     return Table("Predicted activation of each set of pictures.", columns, tuple(rows))
 
 
-def _said(artefact: Artefact | None) -> Iterator[Block]:
-    """The captions that pictures were drawn from, and their gain over unguided pictures."""
-    if artefact is None or not artefact.has(TOLD):
+def _said(artefact: Artefact) -> Iterator[Block]:
+    """The words that pictures were drawn from, and their gain over unguided pictures."""
+    if not artefact.has(TOLD):
         return
     told = read_tsv(artefact.path(TOLD), TOLD_COLUMNS)
+    method = str(artefact.config.get("guidance", {}).get("name"))
     rows = []
     for objective, own in told.groupby("objective", sort=False):
         texts = own["caption"].value_counts(sort=True)
@@ -157,12 +165,12 @@ def _said(artefact: Artefact | None) -> Iterator[Block]:
         rows.append((cell(objective), cell(shown), count(len(texts)), count(len(own))))
     columns = (
         Column("Objective"),
-        Column("Captions, most frequent first"),
+        Column("Words, most frequent first"),
         Column("Different ones", numeric=True),
         Column("Pictures", numeric=True),
     )
-    yield Table("What pictures from captions were drawn of.", columns, tuple(rows))
-    if artefact.has("gains.tsv"):
+    yield Table(_DRAWN[method], columns, tuple(rows))
+    if method == CAPTIONS and artefact.has("gains.tsv"):
         gains = read_tsv(artefact.path("gains.tsv"), GAINS)
         cells = tuple(
             (cell(row["objective"]), cell(row["measure"]), score(row["gain"]),

@@ -83,9 +83,13 @@ def test_concept_maps_lie_where_planted(folder: Path) -> None:
         assert list(CONCEPTS)[mean.argmax()] == region
 
 
-def test_nouns_and_classes_of_every_target(folder: Path) -> None:
+def test_nouns_and_classes_of_every_target(folder: Path, found: Captioned) -> None:
     nouns = read_tsv(folder / NOUNS)
-    assert nouns.iloc[0].tolist() == [0, "city", "place", 1.0]
+    told = np.array([bool(own) for own in found.captions])
+    null = found.targets["target"][found.null & told]
+    assert len(null)
+    assert set(nouns[nouns["null"]]["target"]) == set(null), "nulls have numbers of real targets"
+    assert nouns.iloc[0].tolist() == [0, "city", "place", 1.0, False]
     shares = read_tsv(folder / CLASSES)
     word = shares[(shares["roi"] == "VWFA") & (shares["class"] == "word")].iloc[0]
     assert word["share"] == pytest.approx(0.5)

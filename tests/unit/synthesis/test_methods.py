@@ -11,11 +11,11 @@ from torch import Tensor
 
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.seeding import derive_seed
+from neuroattn.generators.contract import Condition
 from neuroattn.generators.families.opening import open_folder
 from neuroattn.synthesis.attending import blur, degraded, self_attention_guided
 from neuroattn.synthesis.drawing import Scene, shifted, sized
-from neuroattn.synthesis.noise_optimisation import NoiseOptimisation, unlikelihood
-from neuroattn.synthesis.registry import (
+from neuroattn.synthesis.guidance_schemas import (
     BestOfNConfig,
     BrainDiveConfig,
     Gradient,
@@ -24,6 +24,7 @@ from neuroattn.synthesis.registry import (
     WindowedConfig,
     X0Config,
 )
+from neuroattn.synthesis.noise_optimisation import NoiseOptimisation, unlikelihood
 from neuroattn.synthesis.selection import BestOfN
 from neuroattn.synthesis.steering import X0, BrainDive, Unguided, Windowed
 from tests.gaussian_generator import Gaussian
@@ -184,10 +185,10 @@ def test_attention_guidance_does_not_undo_what_a_text_asks_for() -> None:
     latents, counted = torch.zeros(2, 4, 8, 8), []
     for guidance in (1.0, 7.5):
         one = Scene(Worded(), lambda pixels: pixels, text="a photo", guidance=guidance)
-        said = self_attention_guided(one, latents, None, None, 0.75)
+        said = self_attention_guided(one, latents, None, Condition(2, {}, {}), 0.75)
         assert (said == guidance).all(), "nothing was blurred, so nothing is added"
         counted.append(one.account.network)
-    assert counted == [2, 3]
+    assert counted == [2, 4], "beside a text with it and without it"
 
 
 @pytest.mark.parametrize("window", [(0.8, 0.4), (0.4, 0.42), (1.0, 1.0)])

@@ -20,8 +20,8 @@ from neuroattn.encoding.encoder import load_encoder
 from neuroattn.pipeline.build import run_stage
 from neuroattn.pipeline.config import RootConfig
 from neuroattn.synthesis import steering
+from neuroattn.synthesis.guidance_schemas import RetrievalConfig
 from neuroattn.synthesis.guide import activations, check_gradient
-from neuroattn.synthesis.registry import RetrievalConfig
 from tests.chain import build, config, neuroattn, words
 
 Change = Callable[[RootConfig], None]

@@ -20,12 +20,11 @@ from neuroattn.figures.comparison import Series, values_by_region
 from neuroattn.reports.blocks import Block, Column, Details, Picture, Prose, Table
 from neuroattn.reports.registry import SYNTHESIS
 from neuroattn.reports.sections.synthesis import GAINS, IMAGES, NONE, REAL, STAGE
+from neuroattn.reports.sections.words import CAPTIONS, PRIMED, method, words
 from neuroattn.reports.sources import Sources
 from neuroattn.reports.wording import cell, count, score, span
 from neuroattn.stats.pictures import mean_and_interval
 
-CAPTIONS, PRIMED, TOLD = "captions", "primed", "told.tsv"
-TOLD_COLUMNS = ("file", "objective", "seed", "target", "caption")
 _NAMES = {
     CAPTIONS: "from captions", PRIMED: "words, then guided", NONE: "unguided",
     "best_of_n": "best of n", "retrieval": "retrieval",
@@ -35,21 +34,15 @@ _BY = (
     ("judge", "Predicted activation by the judge"),
     ("guide", "Predicted activation by the guide"),
 )
-_OBJECTIVES, _CAPTIONS_LISTED = 24, 3
-_DRAWN = {
-    CAPTIONS: "What pictures from captions were drawn of.",
-    PRIMED: "What the generator was told in its first steps, before the gradient took over: what"
-    " captions of the objective's targets say and captions of other targets do not.",
-}
+_OBJECTIVES = 24
 Rows = list[tuple[str, str, str, float, float, float, int]]  # objective set by value low high n
 
 
 def blocks(sources: Sources) -> tuple[Block, ...]:
     """A figure by each encoder that looks, the table, and what captions said; else nothing."""
     parts = _parts(sources)
-    words = [block for one in parts.values() for block in _said(one)]
     if len(parts) < 2 and CAPTIONS not in parts:
-        return tuple(words)
+        return ()
     table = pd.DataFrame(
         _measured(parts), columns=["objective", "set", "by", "value", "low", "high", "n"]
     )
@@ -57,7 +50,7 @@ def blocks(sources: Sources) -> tuple[Block, ...]:
         Prose((_READING,)),
         *_figures(sources, table),
         _table(table),
-        *words,
+        *_said(parts, sources.parents.get(STAGE)),
     )
 
 
@@ -78,7 +71,7 @@ def _parts(sources: Sources) -> dict[str, Artefact]:
     all_of += [one for name, one in sorted(sources.parents.items()) if name.startswith(SYNTHESIS)]
     found: dict[str, Artefact] = {}
     for one in all_of:
-        found.setdefault(str(one.config.get("guidance", {}).get("name")), one)
+        found.setdefault(method(one), one)
     return found
 
 
@@ -152,25 +145,13 @@ def _table(table: pd.DataFrame) -> Table:
     return Table("Predicted activation of each set of pictures.", columns, tuple(rows))
 
 
-def _said(artefact: Artefact) -> Iterator[Block]:
-    """The words that pictures were drawn from, and their gain over unguided pictures."""
-    if not artefact.has(TOLD):
-        return
-    told = read_tsv(artefact.path(TOLD), TOLD_COLUMNS)
-    method = str(artefact.config.get("guidance", {}).get("name"))
-    rows = []
-    for objective, own in told.groupby("objective", sort=False):
-        texts = own["caption"].value_counts(sort=True)
-        shown = "; ".join(str(text) for text in texts.index[:_CAPTIONS_LISTED])
-        rows.append((cell(objective), cell(shown), count(len(texts)), count(len(own))))
-    columns = (
-        Column("Objective"),
-        Column("Words, most frequent first"),
-        Column("Different ones", numeric=True),
-        Column("Pictures", numeric=True),
-    )
-    yield Table(_DRAWN[method], columns, tuple(rows))
-    if method == CAPTIONS and artefact.has("gains.tsv"):
+def _said(parts: Mapping[str, Artefact], main: Artefact | None) -> Iterator[Block]:
+    """The words of other artefacts than the main one, whose section has its own; their gains."""
+    for one in parts.values():
+        if one is not main:
+            yield from words(one)
+    artefact = parts.get(CAPTIONS)
+    if artefact is not None and artefact.has("gains.tsv"):
         gains = read_tsv(artefact.path("gains.tsv"), GAINS)
         cells = tuple(
             (cell(row["objective"]), cell(row["measure"]), score(row["gain"]),

@@ -32,6 +32,7 @@ from neuroattn.reports.blocks import (
     Subheading,
     Table,
 )
+from neuroattn.reports.sections.words import words
 from neuroattn.reports.sources import Sources
 from neuroattn.reports.wording import cell, count, plural, said, score, span
 
@@ -74,6 +75,7 @@ def blocks(sources: Sources) -> tuple[Block, ...]:
         Prose((_READING,)),
         *_dependence(sources),
         *_grids(sources, whole),
+        *words(sources.parents[STAGE]),
         *_agreement(sources),
         *_matrix(sources),
         *_table(sources),

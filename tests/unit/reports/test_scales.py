@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from neuroattn.reports.blocks import Details, Notice, Picture, Table
-from neuroattn.reports.sections import scales, sets
+from neuroattn.reports.sections import scales, sets, words
 from neuroattn.reports.sources import Sources
 
 FINGERPRINT = "0" * 64
@@ -116,8 +116,8 @@ def _real() -> pd.DataFrame:
 @pytest.fixture
 def beside(tmp_path: Path) -> dict[str, Fake]:
     told = pd.DataFrame(
-        [("c0", "FFA-1", 0, 3, "a face"), ("c1", "FFA-1", 1, 4, "a face")],
-        columns=list(sets.TOLD_COLUMNS),
+        [("c0", "FFA-1", 0, 3, "A face."), ("c1", "FFA-1", 1, 4, "A face.")],
+        columns=list(words.COLUMNS),
     )
     gains = pd.DataFrame(
         [("FFA-1", "captions", "judge", 1.0, 0.5, 1.5, 4)],
@@ -139,12 +139,25 @@ def test_sets_stand_side_by_side_by_guide_and_judge(beside: dict[str, Fake]) -> 
     for told in ("from captions 1.000", "windowed 2.000", "unguided 0.000"):
         assert told in judge
     assert "top natural pictures 4.000" in judge
-    first, said = (block for block in found if isinstance(block, Table))
+    (first,) = (block for block in found if isinstance(block, Table))
     names = [row[1] for row in first.rows]
     assert names == ["from captions", "unguided", "top natural pictures", "windowed"]
-    assert said.rows[0][:2] == ("FFA-1", "a face")
     (details,) = [block for block in found if isinstance(block, Details)]
     assert "0.500 to 1.500" in details.blocks[0].rows[0]
+
+
+@pytest.mark.parametrize("method", ["captions", "primed"])
+def test_words_stand_with_the_pictures_that_were_drawn_of_them(
+    beside: dict[str, Fake], method: str
+) -> None:
+    told = beside["synthesize"]
+    told.config["guidance"]["name"] = method
+    (table,) = words.words(told)
+    assert table.rows == (("FFA-1", "A face", "1", "2"),)
+    turned = {"synthesize": beside["synthesize/other-1"], "synthesize/other-1": told}
+    tables = [block for block in sets.blocks(Sources(turned)) if isinstance(block, Table)]
+    assert tables[1] == table, "in the main artefact's own section, else beside the sets"
+    assert not list(words.words(turned["synthesize"]))
 
 
 def test_real_pictures_that_the_judge_learned_from_are_no_prediction(tmp_path: Path) -> None:

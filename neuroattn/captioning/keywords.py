@@ -20,10 +20,9 @@ from neuroattn.captioning.captioners import Setting, Told, texts_of
 from neuroattn.captioning.concepts import Concept
 from neuroattn.captioning.nouns import nouns_of
 from neuroattn.captioning.registry import KeywordsConfig
-from neuroattn.core.phrases import with_article
+from neuroattn.core.phrases import PICTURE_OF, with_article
 
 Floats = NDArray[np.float64]
-_PROMPT = "A picture of {}."
 _FEWEST = 2  # top pictures that a keyword stands in
 
 
@@ -62,7 +61,7 @@ class Keywords:
         fit = self._fits(concept.row, words) if self._fitted else self._lead(words, shares)
         kept = self._kept(fit)
         sure = float(np.mean([shares[words[number]] for number in kept]))
-        return Told(_PROMPT.format(phrase([words[number] for number in kept])), min(1.0, sure))
+        return Told(PICTURE_OF.format(phrase([words[number] for number in kept])), min(1.0, sure))
 
     def _kept(self, fit: Floats) -> list[int]:
         """Words whose lead over the average is a share of the best one's, best first."""
@@ -88,7 +87,7 @@ class Keywords:
 
     def _embed(self, words: Sequence[str]) -> None:
         if words:
-            rows = self.setting.text.encode_text([_PROMPT.format(word) for word in words])
+            rows = self.setting.text.encode_text([PICTURE_OF.format(word) for word in words])
             self._directions |= dict(zip(words, rows.cpu().numpy().astype(np.float64), strict=True))
 
     def _lead(self, words: Sequence[str], shares: Mapping[str, float]) -> Floats:

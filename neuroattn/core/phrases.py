@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+PICTURE_OF: Final = "A picture of {}."  # how an image-text space is asked for a thing
 _SINGULAR_ENDS = ("ss", "us", "is")  # glass, bus, tennis
 
 

@@ -50,6 +50,11 @@ def read_tsv(path: Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
     return frame
 
 
+def flags(column: pd.Series[Any]) -> pd.Series[bool]:
+    """A column of true and false, which a table with gaps holds as text; a gap is false."""
+    return column.astype(str).str.lower() == "true"
+
+
 def rois_of(value: Any) -> list[str]:
     """Names of the ROIs in one cell of a ``rois`` column; missing or empty is none."""
     return (

@@ -70,6 +70,10 @@ class Condition:
     tensors: Mapping[str, Tensor]
     null: Mapping[str, Tensor] | None = None
 
+    def passes(self, guidance: float) -> int:
+        """Passes for one prediction: 2 where the network is asked without the condition too."""
+        return 1 if guidance == 1 or self.null is None else 2
+
     def rows(self, start: int, stop: int) -> Condition:
         """The condition of some of the pictures."""
         null = None if self.null is None else _cut(self.null, start, stop)

@@ -9,15 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neuroattn.core.phrases import with_article
+from neuroattn.core.phrases import PICTURE_OF, with_article
 from neuroattn.data.simulate.scene import CATEGORIES
 from neuroattn.generators.caption_scores import nouns
 
 if TYPE_CHECKING:
     from neuroattn.generators.scenes import SceneSet
     from neuroattn.generators.space import ImageText
-
-_PROMPT = "A picture of {}."
 
 
 def retrieval(
@@ -47,7 +45,7 @@ def zero_shot(
     if not len(single):
         return {}
     known = list(nouns().items())
-    prompts = [_PROMPT.format(with_article(noun)) for noun, _ in known]
+    prompts = [PICTURE_OF.format(with_article(noun)) for noun, _ in known]
     said = (image[torch.from_numpy(single)] @ space.encode_text(prompts).cpu().T).argmax(dim=1)
     category = scenes.presence[single].argmax(axis=1)
     kind = scenes.kinds[single, category]

@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from neuroattn.core.artefact import Artefact
-from neuroattn.core.tables import read_tsv
+from neuroattn.core.tables import flags, read_tsv
 from neuroattn.figures.captions import BELOW, CLASS_COLOURS
 from neuroattn.figures.cortex import SEQUENTIAL, Key
 from neuroattn.maps.layers import Layer, Values, numbers
@@ -35,7 +35,7 @@ def caption_layers(caption: Artefact, targets: pd.Series[str]) -> list[Layer]:
     ArtefactError : the table lacks a column.
     """
     table = read_tsv(caption.path(TABLE), COLUMNS)
-    null = table["null"].astype(str).str.lower() == "true"
+    null = flags(table["null"])
     own = table[~null].set_index("target").reindex(targets.to_numpy())
     source = f"{caption.stage}/{caption.label}"
     found = [_people(own, table[null]), _classes(own, table[null])]

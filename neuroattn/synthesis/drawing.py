@@ -55,8 +55,7 @@ class Scene:
 
     def predict(self, latents: Tensor, level: Level, condition: Condition) -> Tensor:
         """The network's word, with a gradient where ``latents`` ask for one."""
-        plain = self.guidance == 1 or condition.null is None
-        self.account.network += 1 if plain else 2
+        self.account.network += condition.passes(self.guidance)
         return self.generator.predict(latents, level, condition, self.guidance)
 
     def decode(self, latents: Tensor, decoder: Decoder = Decoder.full) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neuroattn.core.config import Section, at_least, science
+from neuroattn.core.phrases import PICTURE_OF
 
 
 @dataclass(kw_only=True)
@@ -24,7 +25,7 @@ class EvaluationConfig(Section):
         "Image-text space for the zero-shot match: the embedded one (simulated scenes alone) or"
         " the folder of a CLIP; empty leaves it out.",
     )
-    prompt: str = science("A picture of {}.", "What the space is asked, with a category's words.")
+    prompt: str = science(PICTURE_OF, "What the space is asked, with a category's words.")
     reference: int = at_least(200, "Training pictures that sets are held against; 0 none.", 0)
     real: int = at_least(6, "Real test pictures shown for each objective, the highest first.", 0)
     samples: bool = science(

@@ -16,6 +16,7 @@ from neuroattn.core.config import (
     share_below_one,
 )
 from neuroattn.core.errors import ConfigError
+from neuroattn.core.phrases import PICTURE_OF
 from neuroattn.generators.registry import GUIDANCE as EMBEDDED_GUIDANCE
 
 UNGUIDED = "none"  # the method, and the name of the pictures that belong to every objective
@@ -201,7 +202,7 @@ class WordsConfig(DenoisedConfig):
         "captions: each target's own; or nouns: what stands out in all, at each one's place.",
     )
     prompt: str = science(
-        "A picture of {}.", "How a noun is told.", check=lambda x: "{}" in x, must="hold {}"
+        PICTURE_OF, "How a noun is told.", check=lambda x: "{}" in x, must="hold {}"
     )
     weight: float = science(
         EMBEDDED_GUIDANCE,

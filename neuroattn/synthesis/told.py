@@ -21,7 +21,7 @@ from torch import Tensor
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.phrases import with_article
-from neuroattn.core.tables import TARGETS, read_tsv
+from neuroattn.core.tables import TARGETS, flags, read_tsv
 from neuroattn.generators.contract import Condition, Level
 from neuroattn.synthesis.drawing import Scene
 from neuroattn.synthesis.guidance_schemas import CaptionsConfig, PrimedConfig, Said, WordsConfig
@@ -127,7 +127,7 @@ class Nouns:
     def read(cls, artefact: Artefact, names: NDArray[np.int64], known: pd.DataFrame) -> Self:
         """Those of captioned targets; null targets have the numbers of real ones, and no say."""
         table = read_tsv(artefact.path("nouns.tsv"), _NOUNS)
-        table = table[~_flag(table["null"])]
+        table = table[~flags(table["null"])]
         table = table.assign(target=names[table["target"].to_numpy(dtype=np.int64)])
         share = table.pivot(index="target", columns="noun", values="share")
         kinds = dict(zip(table["noun"], table["class"], strict=True))
@@ -163,13 +163,9 @@ class Nouns:
 def _known(artefact: Artefact, names: NDArray[np.int64]) -> pd.DataFrame:
     """Captions of targets that passed the gate, the surest first; targets by their names."""
     table = read_tsv(artefact.path("captions.tsv"), _READ)
-    known = table[_flag(table["gated"]) & ~_flag(table["null"]) & table["caption"].notna()]
+    known = table[flags(table["gated"]) & ~flags(table["null"]) & table["caption"].notna()]
     known = known.sort_values(["confidence", "target"], ascending=[False, True], kind="stable")
     return known.assign(target=names[known["target"].to_numpy(dtype=np.int64)])  # from its row
-
-
-def _flag(column: pd.Series) -> pd.Series:
-    return column.astype(str).str.lower() == "true"
 
 
 def _nothing_own(objective: Objective, artefact: Artefact, own: int, known: int) -> ConfigError:

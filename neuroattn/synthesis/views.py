@@ -17,6 +17,7 @@ from jaxtyping import UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neuroattn.core.phrases import PICTURE_OF
 from neuroattn.data.simulate.rules import BUILT
 from neuroattn.data.simulate.scene import CATEGORIES, PLACES
 from neuroattn.encoding.localiser import REGIONS
@@ -70,7 +71,7 @@ class Views:
     named: str
     referee: Any = None
     space: Any = None
-    prompt: str = "A picture of {}."
+    prompt: str = PICTURE_OF
     absent: Mapping[str, str] = field(default_factory=dict)
 
     def judged(self, pictures: Pictures) -> dict[str, Floats]:

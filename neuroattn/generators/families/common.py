@@ -122,7 +122,7 @@ class LatentGenerator:
     ) -> Tensor:
         """The network's word; see `contract.Generator.predict`."""
         seen = latents * level.scale
-        if guidance == 1 or condition.null is None:
+        if condition.passes(guidance) == 1:
             return self._say(seen, level.time, condition.tensors)
         both = self._say(torch.cat([seen, seen]), level.time, condition.both())
         without, with_it = both.chunk(2)

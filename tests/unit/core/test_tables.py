@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from neuroattn.core.errors import ArtefactError
-from neuroattn.core.tables import read_tsv, rois_of, write_tsv
+from neuroattn.core.tables import flags, read_tsv, rois_of, write_tsv
 
 
 def test_floats_come_back_bit_for_bit(tmp_path: Path) -> None:
@@ -35,3 +35,10 @@ def test_absent_columns_are_named(tmp_path: Path) -> None:
 def test_rois_of_one_cell() -> None:
     assert rois_of("V1|V2") == ["V1", "V2"]
     assert rois_of("") == rois_of(float("nan")) == []
+
+
+def test_flags_come_back_where_a_gap_made_them_text(tmp_path: Path) -> None:
+    write_tsv(tmp_path / "t.tsv", pd.DataFrame({"whole": [True, False], "gap": [True, None]}))
+    table = read_tsv(tmp_path / "t.tsv")
+    assert flags(table["whole"]).tolist() == [True, False]
+    assert flags(table["gap"]).tolist() == [True, False]

@@ -72,8 +72,13 @@ def _plans(tiny: bool) -> dict[str, SteeredConfig]:
         "x0: one pass gives both": X0Config(steps=steps[0], sampler="dpm"),
         "x0, tiny decoder": X0Config(steps=steps[0], sampler="dpm", decoder=cheap),
         "x0, tiny decoder, fewer steps": X0Config(steps=steps[1], sampler="dpm", decoder=cheap),
-        "windowed: the last 60 %": WindowedConfig(steps=steps[1], sampler="dpm", decoder=cheap),
-        "windowed: every second step": WindowedConfig(
+        "windowed, full decoder: the last 60 %": WindowedConfig(
+            steps=steps[1], sampler="dpm", decoder=Decoder.full
+        ),
+        "windowed, tiny decoder: the last 60 %": WindowedConfig(
+            steps=steps[1], sampler="dpm", decoder=cheap
+        ),
+        "windowed, tiny decoder: every second step": WindowedConfig(
             steps=steps[2], sampler="dpm", decoder=cheap, start=0.0, every=2
         ),
     }

@@ -22,8 +22,9 @@ from neuroattn.captioning.concepts import Concept
 from neuroattn.captioning.nearest import consensus, likeness
 from neuroattn.captioning.registry import VlmConfig, check_named
 from neuroattn.core.atomic import ensure_folder, read_json, write_json
-from neuroattn.core.errors import ConfigError, DataError
+from neuroattn.core.errors import ConfigError
 from neuroattn.core.resources import user_path
+from neuroattn.features.pretrained import read_network, read_part
 
 Picture = NDArray[np.uint8]
 
@@ -156,26 +157,14 @@ def read_model(name: str, device: str) -> tuple[Any, Any]:
 
     Raises
     ------
-    DataError : the folder holds no such model.
+    DataError : the folder holds no such model, or not the whole of it.
     """
     import transformers
 
     folder = user_path(name)
-    try:
-        model: Any = transformers.AutoModelForImageTextToText.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True
-        )
-        kind: Any = transformers.AutoProcessor
-        processor: Any = kind.from_pretrained(folder, local_files_only=True)
-        _pad_before(processor, model)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            "this folder holds no whole image-text-to-text model",
-            file=folder,
-            expected="config.json, safetensors, and the processor's files",
-            found=str(error).splitlines()[0],
-            fix="save model and processor with save_pretrained",
-        ) from error
+    model = read_network(transformers.AutoModelForImageTextToText, folder)
+    processor = read_part(transformers.AutoProcessor, folder)
+    _pad_before(processor, model)
     return model.to(device).eval().requires_grad_(False), processor
 
 

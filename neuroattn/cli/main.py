@@ -14,7 +14,7 @@ from neuroattn.core.process import settle
 
 VERBS = {
     "run": "run a recipe: a list of stages with overrides",
-    "demo": "run every stage on a small generated dataset",
+    "demo": "a simulated subject: encoders, maps, decoding, captions, pictures, one report",
     "data": "make, list, fetch and check datasets: simulate, plan, download, verify, lock",
     "reproduce": "run a published experiment; write its figures beside what to expect",
     "plan": "show what a stage would build, and what exists",

@@ -190,8 +190,12 @@ def choose_device(wanted: str) -> torch.device:
             torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         )
         return found or torch.device("cpu")
-    device = torch.device(wanted)
-    if device.type != "cpu" and not torch.get_device_module(device).is_available():
+    try:
+        device = torch.device(wanted)
+        there = device.type == "cpu" or torch.get_device_module(device).is_available()
+    except RuntimeError:  # no kind of device at all
+        there = False
+    if not there:
         raise ConfigError(
             "the device is not there",
             expected="auto, cpu, cuda or mps, as this machine has it",

@@ -9,7 +9,6 @@ network. Class and register tokens are never patches: they are cut off by the mo
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from neuroattn.core.errors import ConfigError, DataError
+from neuroattn.data.files import read_json_input
 from neuroattn.features.backbones import Backbone
 from neuroattn.features.hooks import (
     Normalise,
@@ -33,12 +33,14 @@ from neuroattn.features.hooks import (
     reach,
 )
 from neuroattn.features.hub_files import CONFIG, PREPROCESSOR, find_folder
+from neuroattn.features.pretrained import read_network
 from neuroattn.features.registry import HubConfig
 from neuroattn.features.store import LayerShape
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+_SPARE = ("mask_token",)  # for pretraining alone
 _PARTS = {"query": "q_proj", "key": "k_proj", "value": "v_proj"}
 
 
@@ -178,7 +180,7 @@ def build(config: HubConfig, device: torch.device) -> HubBackbone:
     import transformers
 
     folder = find_folder(config)
-    kind = str(json.loads((folder / CONFIG).read_text()).get("model_type"))
+    kind = str(read_json_input(folder / CONFIG).get("model_type"))
     family = FAMILIES.get(_ALIASES.get(kind, kind))
     if family is None:
         raise DataError(
@@ -188,9 +190,7 @@ def build(config: HubConfig, device: torch.device) -> HubBackbone:
             found=kind,
             fix="write a backbone as a plug-in (docs/plugins.md)",
         )
-    network = getattr(transformers, family.model).from_pretrained(
-        folder, local_files_only=True, use_safetensors=True
-    )
+    network = read_network(getattr(transformers, family.model), folder, spare=_SPARE)
     if config.untrained:
         network = _untrained(type(network), network.config)
     return HubBackbone(config, network, family, _pixels(folder, family), device)
@@ -206,7 +206,7 @@ def _untrained(kind: Any, settings: Any) -> nn.Module:
 def _pixels(folder: Path, family: Family) -> Pixels:
     """Mean and deviation that the model was trained with, from its own file where it has one."""
     file = folder / PREPROCESSOR
-    stated = json.loads(file.read_text()) if file.is_file() else {}
+    stated = read_json_input(file) if file.is_file() else {}
     mean, deviation = stated.get("image_mean"), stated.get("image_std")
     if not mean or not deviation:
         return family.pixels

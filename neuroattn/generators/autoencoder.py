@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from neuroattn.features.backbones import Backbone
+from neuroattn.features.pretrained import read_network
 from neuroattn.generators.library import diffusers
 from neuroattn.generators.making import Made, Maker, Workplace, image_network, seeded, trained
 from neuroattn.generators.perceptual import perceptual_distance
 from neuroattn.generators.registry import AutoencoderConfig, ModelConfig
-from neuroattn.generators.scenes import SceneSource, Side, drawn_sets
+from neuroattn.generators.scenes import SceneSource, Side, drawn_sets, in_words
 from neuroattn.training.batches import Batch, BatchSource, EvaluationLoader
 from neuroattn.training.selection import SelectionSet, TrainingData
 
@@ -157,8 +158,7 @@ def train(config: AutoencoderConfig, place: Workplace) -> Made:
     def save(folder: Path) -> None:
         vae.half().save_pretrained(folder)
 
-    told = f"{len(data.train)} simulated scenes of 64 pixels of seen sources."
-    return Made(save, scores | {"latent.sd": 1 / scale}, outcome.steps, told)
+    return Made(save, scores | {"latent.sd": 1 / scale}, outcome.steps)
 
 
 def measured(vae: Any, source: SceneSource, device: torch.device) -> tuple[float, float]:
@@ -176,9 +176,7 @@ def measured(vae: Any, source: SceneSource, device: torch.device) -> tuple[float
 
 def read(folder: Path, device: torch.device) -> Any:
     """The autoencoder in a folder, frozen, in single precision."""
-    vae: Any = diffusers().AutoencoderKL.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, torch_dtype=torch.float32
-    )
+    vae: Any = read_network(diffusers().AutoencoderKL, folder, torch_dtype=torch.float32)
     return vae.to(device).eval().requires_grad_(False)
 
 
@@ -197,6 +195,7 @@ def from_latents(vae: Any, latents: Float[Tensor, "images channels rows columns"
 MAKER = Maker(
     about="Autoencoder of simulated scenes of 64 pixels: AutoencoderKL, latents of 8 x 8.",
     limits="Scenes of 64 pixels alone; fine print and faces come out soft.",
+    data=lambda config: in_words(config.scenes, drawn=True),
     train=train,
     read=read,
 )

@@ -19,16 +19,17 @@ from neuroattn.core.config import restore, walk
 from neuroattn.core.errors import ConfigError, StorageError
 from neuroattn.core.progress import Progress
 from neuroattn.core.resources import shipped
+from neuroattn.features.backbones import choose_device
 from neuroattn.generators.cards import (
     CARD,
+    EMBEDDED,
     Card,
-    copy_model,
     identity,
     read_card,
+    replace_model,
     write_card,
     write_model,
 )
-from neuroattn.generators.loading import EMBEDDED
 from neuroattn.generators.making import Made, Maker, Workplace
 from neuroattn.generators.registry import JUDGES, MODELS, NEEDS, ModelConfig
 from neuroattn.generators.scenes import LAYOUTS
@@ -47,14 +48,21 @@ def model_config(name: str, file: Path | None = None) -> ModelConfig:
     """
     schema = MODELS.entry(name).schema
     path = file or shipped("workflows") / "models" / f"{name}.yaml"
-    values = yaml.safe_load(path.read_text()) or {}
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise _no_configuration(path, " ".join(str(error).split())) from error
     if not isinstance(values, Mapping):
-        raise ConfigError(
-            "this is no configuration of a model", file=path, expected="key: value",
-            found=type(values).__name__, fix="see workflows/models",
-        )  # fmt: skip
+        raise _no_configuration(path, type(values).__name__)
     made: ModelConfig = restore(schema, values)
     return made
+
+
+def _no_configuration(path: Path, found: str) -> ConfigError:
+    return ConfigError(
+        "this is no configuration of a model", file=path, expected="YAML, key: value",
+        found=found, fix="see workflows/models",
+    )  # fmt: skip
 
 
 def build(name: str, root: Path, config: ModelConfig, device: str = "auto") -> Path:
@@ -65,8 +73,10 @@ def build(name: str, root: Path, config: ModelConfig, device: str = "auto") -> P
     StorageError : a model of another configuration is there, done or half done.
     MissingDataError : a model that it needs is not there, or at the end one that judges it; what
         was trained is kept.
+    ConfigError : the device is not there.
     InterruptedRunError : a stop signal came; the same command resumes.
     """
+    choose_device(device)  # before scenes are drawn for it
     folder = root / name
     with claim(root / ".work" / f"{name}-claim"):
         facts = _facts(name, config, root)
@@ -81,7 +91,7 @@ def build(name: str, root: Path, config: ModelConfig, device: str = "auto") -> P
             place = Workplace(root, name, Runtime(device=device, progress=progress))
             maker: Maker = MODELS.load(name)
             made = maker.train(config, place)
-        told = _told(maker, made, place, spent())
+        told = _said(maker, config) | _made(made, place, spent())
         card = write_model(folder, made.save, facts | told | _judges(name, root))
         shutil.rmtree(place.work, ignore_errors=True)
     _tell(card)
@@ -111,7 +121,7 @@ def score(name: str, root: Path, config: ModelConfig, device: str = "auto") -> C
         _is_there(folder, _facts(name, config, root))
         found = maker.score(config, Workplace(root, name, Runtime(device=device)))
         scores = card["scores"] | {key: float(value) for key, value in found.items()}
-        card |= {"scores": scores, "limits": maker.limits} | _judges(name, root)
+        card |= {"scores": scores} | _said(maker, config) | _judges(name, root)
         write_card(folder, card)
     _tell(card)
     return card
@@ -128,10 +138,7 @@ def _tell(card: Card) -> None:
 
 def publish(name: str, root: Path, target: Path = EMBEDDED) -> Card:
     """Copy a finished model to the folder that ships with the package, in place of an older one."""
-    read_card(root / name)
-    if (target / name / CARD).is_file():
-        shutil.rmtree(target / name)
-    return copy_model(root / name, target / name)
+    return replace_model(root / name, target / name)
 
 
 def _facts(name: str, config: ModelConfig, root: Path) -> Card:
@@ -186,11 +193,12 @@ def _mark(work: Path, facts: Card) -> None:
     write_json(file, mine)
 
 
-def _told(maker: Maker, made: Made, place: Workplace, seconds: float) -> Card:
+def _said(maker: Maker, config: ModelConfig) -> Card:
+    return {"about": maker.about, "limits": maker.limits, "data": f"{maker.data(config)}."}
+
+
+def _made(made: Made, place: Workplace, seconds: float) -> Card:
     return {
-        "about": maker.about,
-        "limits": maker.limits,
-        "data": made.data,
         "steps": made.steps,
         "cpu_seconds": round(seconds, 1),  # of all calls, where a run was resumed
         "device": str(place.device),

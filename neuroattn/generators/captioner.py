@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from neuroattn.core.atomic import read_json, write_json
+from neuroattn.features.pretrained import read_network
 from neuroattn.generators.caption_scores import caption_scores
 from neuroattn.generators.decoding import Ends, search
 from neuroattn.generators.embeddings import embeddings
@@ -35,7 +36,7 @@ from neuroattn.generators.making import (
     trained,
 )
 from neuroattn.generators.registry import CaptionerConfig
-from neuroattn.generators.scenes import SceneSet, Side, scene_sets
+from neuroattn.generators.scenes import SceneSet, Side, in_words, scene_sets
 from neuroattn.generators.text import END, PAD, START, Vocabulary, trimmed
 from neuroattn.training.batches import Batch, EvaluationLoader
 from neuroattn.training.sampler import Indices
@@ -183,9 +184,7 @@ def train(config: CaptionerConfig, place: Workplace) -> Made:
     def save(folder: Path) -> None:
         _save(captioner, space.dim, folder)
 
-    count = sum(len(one) for one in sides[Side.train])
-    told = f"embeddings of {count} simulated scenes of seen sources, five captions each."
-    return Made(save, _scores(captioner, sides, vectors), outcome.steps, told)
+    return Made(save, _scores(captioner, sides, vectors), outcome.steps)
 
 
 def _as_captions(network: nn.Module) -> CaptionNetwork:
@@ -236,9 +235,8 @@ def _half_copy(language: Any) -> Any:
 def read(folder: Path, device: torch.device) -> Captioner:
     """The captioner in a folder."""
     shape = read_json(folder / CONFIG)
-    language = transformers().GPT2LMHeadModel.from_pretrained(
-        folder / LANGUAGE, local_files_only=True, use_safetensors=True, dtype=torch.float32
-    )
+    kind = transformers().GPT2LMHeadModel
+    language = read_network(kind, folder / LANGUAGE, dtype=torch.float32)
     network = CaptionNetwork(int(shape["dim"]), int(shape["prefix"]), language)
     put_half_weights(network.prefix, folder / PREFIX)
     return Captioner(network.to(device), Vocabulary.read(folder / WORDS))
@@ -247,6 +245,7 @@ def read(folder: Path, device: torch.device) -> Captioner:
 MAKER = Maker(
     about="Captioner of simulated scenes from embeddings of the image-text space.",
     limits="Speaks the simulator's small grammar alone; places and sizes are guesses.",
+    data=lambda config: f"{in_words(config.scenes)}; as embeddings, with five captions each",
     train=train,
     read=read,
 )

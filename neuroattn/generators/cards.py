@@ -13,7 +13,9 @@ A folder appears as a whole, under its name, or not at all.
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
+import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,6 +35,7 @@ from neuroattn.data.folders import publish
 
 CARD, READABLE = "card.json", "README.md"
 LICENCE: Final = "MIT"
+EMBEDDED: Final = Path(__file__).parent / "embedded"  # the models that ship
 Card = dict[str, Any]
 
 
@@ -72,7 +75,7 @@ def read_card(folder: Path) -> Card:
             file=folder,
             expected=f"a folder with {CARD}",
             found="no card" if folder.exists() else "no folder",
-            fix=f"python -m neuroattn.generators build {folder.name}   (docs/models.md)",
+            fix=how_to_build(folder),
         )
     card: Card = read_json(path)
     for name, entry in card["files"].items():
@@ -87,6 +90,12 @@ def read_card(folder: Path) -> Card:
                 fix=f"install neuroattn again, or remove {folder} and build the model",
             )
     return card
+
+
+def how_to_build(folder: Path) -> str:
+    """The command that puts a model of ours into ``folder``."""
+    root = "" if folder.parent == EMBEDDED else f" --root {shlex.quote(str(folder.parent))}"
+    return f"python -m neuroattn.generators build {folder.name}{root}   (docs/models.md)"
 
 
 def write_card(folder: Path, card: Mapping[str, Any]) -> None:
@@ -119,6 +128,28 @@ def copy_model(source: Path, target: Path) -> Card:
     return write_model(target, save, facts)
 
 
+def replace_model(source: Path, target: Path) -> Card:
+    """Put a verified model folder in the place of an older one, which stays until the new is whole.
+
+    Raises
+    ------
+    MissingDataError, ArtefactError : ``source`` holds no whole model.
+    StorageError : the disk refuses.
+    """
+    mark = secrets.token_hex(4)
+    new, old = (target.with_name(f".{target.name}.{mark}.{kind}.tmp") for kind in ("new", "old"))
+    try:
+        card = copy_model(source, new)
+        with storage_errors(target):
+            if target.exists():
+                os.replace(target, old)
+            os.replace(new, target)
+    finally:
+        for left in (new, old):
+            shutil.rmtree(left, ignore_errors=True)
+    return card
+
+
 def readable(card: Mapping[str, Any]) -> str:
     """The card as Markdown."""
     scores = "\n".join(f"| {name} | {value:.4g} |" for name, value in card["scores"].items())
@@ -136,6 +167,9 @@ def readable(card: Mapping[str, Any]) -> str:
 | score | value |
 |---|---|
 {scores}
+
+Scores called `held` are of scenes of seen sources that nothing was trained on, but by which the
+best checkpoint was chosen; those called `unseen` are of sources that decided nothing.
 
 Rebuild: `python -m neuroattn.generators build {card["model"]}`
 """

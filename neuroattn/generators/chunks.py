@@ -1,6 +1,7 @@
 """Arrays computed once, in chunks that survive a kill, and read as memory maps afterwards.
 
-A frozen network, and the drawing of scenes, stay out of every training loop by this. Each
+The drawing of scenes, and what frozen networks make of them, stay out of training loops by this
+(but for the autoencoder's perceptual loss, which looks at pictures that were just made). Each
 chunk is one file, renamed in; the arrays are put together when the last one is there.
 """
 

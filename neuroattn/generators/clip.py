@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from neuroattn.core.errors import DataError
+from neuroattn.data.files import read_json_input
 from neuroattn.features.backbones import fit_pixels
 from neuroattn.features.hooks import Normalise
+from neuroattn.features.pretrained import read_network, read_part
 from neuroattn.features.registry import Interpolation, Resize
 from neuroattn.generators.library import transformers
 
@@ -69,28 +69,17 @@ def read_clip(folder: Path, device: torch.device) -> ClipSpace:
 
     Raises
     ------
-    DataError : the folder lacks its tokeniser or its weights, or holds another model.
+    DataError : the folder lacks its tokeniser or some of its weights, or holds another model.
     """
     library = transformers()
-    try:
-        model = library.CLIPModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True
-        )
-        tokeniser = library.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            "this folder holds no whole CLIP",
-            file=folder,
-            expected="config.json, model.safetensors and the tokeniser's files",
-            found=str(error).splitlines()[0],
-            fix="save model and tokeniser with save_pretrained",
-        ) from error
+    model = read_network(library.CLIPModel, folder)
+    tokeniser = read_part(library.AutoTokenizer, folder)
     return ClipSpace(model.to(device), tokeniser, Normalise(_pixels(folder)).to(device))
 
 
 def _pixels(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation from the folder's own file, where it has one."""
     file = folder / "preprocessor_config.json"
-    stated = json.loads(file.read_text()) if file.is_file() else {}
+    stated = read_json_input(file) if file.is_file() else {}
     mean, deviation = stated.get("image_mean"), stated.get("image_std")
     return (tuple(mean), tuple(deviation)) if mean and deviation else _PIXELS

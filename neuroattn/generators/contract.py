@@ -63,7 +63,8 @@ class Condition:
     Parameters
     ----------
     tensors : by the network's own names, (pictures, …) each.
-    null : the same for no condition, where guidance needs both; None if this is no condition.
+    null : the same for no condition, where guidance needs both; None if this is no condition, or
+        the model has no such thing (`Identity.true_null`).
     """
 
     count: int
@@ -112,8 +113,7 @@ class Identity:
     ----------
     source : hub id or folder as it was named; ``revision`` its commit, if one was given.
     digests : SHA-256 of each file of the model, by its name inside the folder.
-    true_null : False where the model has no real empty prompt (guidance was distilled away).
-    few_steps : made for one to eight steps: optimise the start noise, not the trajectory.
+    few_steps : made for one to eight steps: the start noise is optimised, not the trajectory.
     """
 
     name: str
@@ -121,8 +121,16 @@ class Identity:
     source: str
     revision: str | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
-    true_null: bool = True
     few_steps: bool = False
+
+    @property
+    def true_null(self) -> bool:
+        """Whether its empty prompt is no condition: guidance was distilled into few-step models.
+
+        These are asked once, with their condition: a second guidance on top of the distilled one
+        overshoots.
+        """
+        return not self.few_steps
 
     def record(self) -> dict[str, Any]:
         """As JSON for an artefact."""

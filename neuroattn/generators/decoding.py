@@ -90,7 +90,9 @@ def search(
     """For each caption, of ``beams`` paths the one with the highest mean log-probability.
 
     One beam takes the likeliest word at each step. A path that ended keeps its place among the
-    beams; the search stops when no open path can overtake the worst of those that ended.
+    beams; the search stops when no open path has a higher mean, at its present length, than the
+    worst of those that ended. A sure ending could still lift one: the usual rule of thumb
+    (``early_stopping=False`` of transformers), which saves the words up to the longest caption.
     """
     model, count, device = Cached(language, ends), len(prefix), prefix.device
     gain = model.begin(prefix)
@@ -152,7 +154,7 @@ class _Paths:
             self.ended[caption] = sorted(kept, reverse=True)[: self.beams]
 
     def _close(self) -> None:
-        """End the search of a caption whose open paths cannot overtake those that ended."""
+        """End the search of a caption whose open paths are behind those that ended."""
         length = self.told.shape[2]
         for caption, ended in enumerate(self.ended):
             if len(ended) == self.beams and float(self.score[caption, 0]) / length <= ended[-1][0]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from neuroattn.core.errors import DataError, MissingDataError
 from neuroattn.core.resources import user_path
-from neuroattn.generators.cards import CARD, read_card
+from neuroattn.data.files import read_json_input
+from neuroattn.generators.cards import CARD, EMBEDDED, how_to_build, read_card
 from neuroattn.generators.registry import MODELS
 
-EMBEDDED = Path(__file__).parent / "embedded"
 _DECISIVE = (".json", ".safetensors", ".txt", ".model")
 
 
@@ -63,29 +62,30 @@ def find(model: str | Path) -> Path:
 def files_of(model: str | Path) -> dict[str, Path]:
     """Files that decide what a model computes, by their names inside its folder.
 
+    The card is none of them: scores and seconds of training change no result.
+
     Raises
     ------
     MissingDataError : it is not there.
     """
     folder = find(model)
-    files = sorted(path for path in folder.rglob("*") if path.suffix in _DECISIVE)
+    files = sorted(
+        path for path in folder.rglob("*") if path.suffix in _DECISIVE and path.name != CARD
+    )
     if not files:
         raise MissingDataError(
             "there is no model here",
             file=folder,
             expected="configuration and safetensors",
             found="none of them" if folder.is_dir() else "no folder",
-            fix=_remedy(folder.name),
+            fix=_remedy(folder),
         )
     return {path.relative_to(folder).as_posix(): path for path in files}
 
 
-def _remedy(name: str) -> str:
-    if name in MODELS:
-        return (
-            f"python -m neuroattn.generators build {name}   (docs/models.md),"
-            " or name another folder"
-        )
+def _remedy(folder: Path) -> str:
+    if folder.name in MODELS:
+        return f"{how_to_build(folder)}, or name another folder"
     return "correct the folder, or name a model that ships (docs/models.md)"
 
 
@@ -96,4 +96,4 @@ def space_leaves(backbone: Any) -> dict[str, Path]:
 
 def _model_type(folder: Path) -> str:
     file = folder / "config.json"
-    return str(json.loads(file.read_text()).get("model_type", "")) if file.is_file() else ""
+    return str(read_json_input(file).get("model_type", "")) if file.is_file() else ""

@@ -71,13 +71,11 @@ class Made:
     ----------
     save : writes its files into an empty folder.
     scores : held-out figures.
-    data : one sentence on what it was trained on.
     """
 
     save: Callable[[Path], None]
     scores: Mapping[str, float]
     steps: int
-    data: str
 
 
 @dataclass(frozen=True)
@@ -86,12 +84,14 @@ class Maker:
 
     Parameters
     ----------
+    data : one sentence on what it is trained on, by its configuration.
     score : held-out figures of the finished model, by its configuration; None where they can be
         had at the end of its training alone.
     """
 
     about: str
     limits: str
+    data: Callable[[Any], str]
     train: Callable[[Any, Workplace], Made]
     read: Callable[[Path, torch.device], Any]
     score: Callable[[Any, Workplace], Mapping[str, float]] | None = None

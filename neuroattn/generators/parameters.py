@@ -9,7 +9,7 @@ The flow is epsilon - clean, with signal = 1 - noise.
 from __future__ import annotations
 
 from math import hypot
-from typing import Final
+from typing import Any, Final
 
 import torch
 from jaxtyping import Float
@@ -141,3 +141,15 @@ def check(prediction: str) -> None:
             found=prediction,
             fix="load a model whose scheduler has one of these prediction types",
         )
+
+
+def of_scheduler(noising: Any) -> str:
+    """What a model of diffusers predicts, as its scheduler says.
+
+    Raises
+    ------
+    ConfigError : an unknown prediction type, or none.
+    """
+    kind = str(noising.config.get("prediction_type", "none"))
+    check(kind)
+    return kind

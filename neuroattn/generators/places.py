@@ -6,13 +6,14 @@ enter the fingerprint, whatever the revision was called.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from neuroattn.core.errors import ConfigError, DataError, MissingDataError
 from neuroattn.core.resources import user_path
+from neuroattn.data.files import read_json_input
 from neuroattn.features.hub_files import cached
+from neuroattn.generators.cards import how_to_build
 from neuroattn.generators.loading import files_of, find
 from neuroattn.generators.registry import MODELS, GeneratorChoice
 
@@ -49,7 +50,7 @@ def text_leaves(config: GeneratorChoice) -> Mapping[str, Path]:
     MissingDataError : it is told by an image-text space, and that is not beside it.
     """
     folder = find_folder(config)
-    kind = json.loads((folder / INDEX).read_text()).get("_class_name", "")
+    kind = read_json_input(folder / INDEX).get("_class_name", "")
     if kind in IMAGE_DRIVEN:
         raise ConfigError(
             "this generator takes no text, so no caption can be drawn with it",
@@ -91,7 +92,7 @@ def find_folder(config: GeneratorChoice) -> Path:
             file=folder,
             expected=INDEX,
             found="a folder without it" if folder.is_dir() else "no folder",
-            fix=f"python -m neuroattn.generators build {config.model}   (docs/models.md)"
+            fix=how_to_build(folder)
             if embedded
             else f"set generator.model to a hub id, or to a folder with {INDEX}",
         )
@@ -111,7 +112,7 @@ def find_tiny(config: GeneratorChoice) -> Path:
 
 def _files(folder: Path, variant: str | None) -> Iterator[tuple[str, Path]]:
     yield INDEX, folder / INDEX
-    index = json.loads((folder / INDEX).read_text())
+    index = read_json_input(folder / INDEX)
     for part, entry in sorted(index.items()):
         used = part.startswith(_PARTS) and isinstance(entry, list) and all(entry)
         if used and (folder / part).is_dir():

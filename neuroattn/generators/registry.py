@@ -399,7 +399,7 @@ class ShowcaseConfig(Section):
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="showcase",
-        version=2,
+        version=3,
         about="show what the embedded models can do: samples, captions, verdicts, scores",
         reads=("showcase",),
         leaves="neuroattn.generators.showcase:leaves",

@@ -7,7 +7,6 @@ guidance by gradients; see the tests in float64).
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +17,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neuroattn.core.errors import ConfigError, DataError, MissingDataError
+from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.generators.autoencoder import from_latents, to_latents
+from neuroattn.generators.folders import Folder
 from neuroattn.generators.library import diffusers
-from neuroattn.generators.parameters import check
+from neuroattn.generators.parameters import of_scheduler
+from neuroattn.generators.places import INDEX
 from neuroattn.generators.registry import GUIDANCE
 
 SAMPLERS: Final = {"ddim": "DDIMScheduler", "dpm": "DPMSolverMultistepScheduler"}
@@ -54,7 +55,7 @@ class LatentDiffusion:
     tiny: Any = None
 
     def __post_init__(self) -> None:
-        check(str(self.scheduler.config.prediction_type))
+        of_scheduler(self.scheduler)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -181,43 +182,18 @@ def read_parts(folder: Path, device: torch.device) -> LatentDiffusion:
     Raises
     ------
     MissingDataError : a part is not there.
-    DataError : it cannot be read.
+    DataError : it cannot be read, or is no network that embeddings of one token drive.
     """
-    parts = {name: _part(kind, folder, name, device) for name, kind in _PARTS.items()}
-    tiny = None
-    if (folder / "tiny").is_dir():
-        tiny = _part("AutoencoderTiny", folder, "tiny", device)
-    file = folder / "scheduler" / "scheduler_config.json"
-    if not file.is_file():
-        raise _missing(file)
-    kind = str(json.loads(file.read_text())["_class_name"])
-    scheduler = getattr(diffusers(), kind).from_pretrained(folder / "scheduler")
-    return LatentDiffusion(parts["unet"], parts["vae"], scheduler, tiny)
-
-
-def _part(kind: str, folder: Path, name: str, device: torch.device) -> Any:
-    if not (folder / name / "config.json").is_file():
-        raise _missing(folder / name / "config.json")
-    try:
-        part = getattr(diffusers(), kind).from_pretrained(
-            folder / name, local_files_only=True, use_safetensors=True, torch_dtype=torch.float32
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(
-            f"the part {name} of the model cannot be read",
-            file=folder / name,
-            expected=f"a {kind} with its config.json and safetensors",
-            found=str(error).splitlines()[0],
-            fix="save it again with save_pretrained(safe_serialization=True)",
-        ) from error
-    return part.to(device).eval().requires_grad_(False)
-
-
-def _missing(file: Path) -> MissingDataError:
-    return MissingDataError(
-        "the model's folder is incomplete",
-        file=file,
-        expected="unet/, vae/ and scheduler/, each with its configuration",
-        found="no such file",
-        fix="copy the whole folder, or build the model again",
-    )
+    whole = Folder(folder, device)
+    parts = {name: whole.network(name) for name in _PARTS}
+    for name, part in parts.items():
+        if type(part).__name__ != _PARTS[name]:
+            raise DataError(
+                f"the part {name} is of a class that embeddings cannot drive here",
+                file=folder / INDEX,
+                expected=_PARTS[name],
+                found=type(part).__name__,
+                fix="open the folder as generator=folder generator.model=FOLDER (docs/models.md)",
+            )
+    tiny = whole.network("tiny") if whole.has("tiny") else None
+    return LatentDiffusion(parts["unet"], parts["vae"], whole.read("scheduler"), tiny)

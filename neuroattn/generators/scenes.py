@@ -131,6 +131,27 @@ def drawn_sets(cache: Path, config: ScenesConfig, seed: int) -> dict[Side, Scene
     return {side: scene_set(cache, layout, side, config, seed) for side in Side}
 
 
+def in_words(config: ScenesConfig, *, drawn: bool = False) -> str:
+    """The training scenes in words, for the card of what learns from them.
+
+    Parameters
+    ----------
+    drawn : of the layout that a generator draws alone.
+    """
+    layouts = [drawn_layout(getattr(config, "near", 0))] if drawn else list(LAYOUTS)
+    counts = {layout: getattr(config, layout, 0) for layout in layouts}
+    kinds = "; ".join(f"{count} of {_kind(LAYOUTS[n])}" for n, count in counts.items() if count)
+    return f"simulated scenes of seen sources: {kinds}"
+
+
+def _kind(layout: Layout) -> str:
+    few, many = layout.things
+    things = "1 thing" if many == 1 else f"{few} to {many} things"
+    where = " in the middle" if layout.centred else ""
+    low, high = layout.sizes
+    return f"{layout.side} pixels with {things}{where}, {low:g} to {high:g} of the side"
+
+
 def _arrays(scenes: Sequence[Scene]) -> dict[str, NDArray[Any]]:
     presence = np.zeros((len(scenes), len(CATEGORIES)), dtype=np.uint8)
     attributes = np.zeros((*presence.shape, len(JUDGED)), dtype=np.float32)

@@ -30,8 +30,8 @@ from neuroattn.core.sections import RuntimeConfig
 from neuroattn.core.stage import StageContext, StageResult
 from neuroattn.data.simulate.scene import CATEGORIES
 from neuroattn.features.backbones import choose_device, exact_kernels
-from neuroattn.generators.cards import CARD, identity, read_card
-from neuroattn.generators.loading import EMBEDDED, files_of, load
+from neuroattn.generators.cards import CARD, EMBEDDED, how_to_build, identity, read_card
+from neuroattn.generators.loading import files_of, load
 from neuroattn.generators.registry import MODELS, NearScenesConfig, ShowcaseConfig
 from neuroattn.generators.scenes import SceneSet, Side, drawn_layout, scene_set, to_unit
 
@@ -41,25 +41,32 @@ COLUMNS: Final = (
     "number", "asked", "things", "real", "real_caption", "real_found", "remade", "remade_found",
     "sample", "sample_caption", "sample_found", "nearest", "sample_distance", "real_distance",
 )  # fmt: skip
-MODEL_COLUMNS: Final = ("model", "state", "about", "steps", "megabytes", "digest", "fix")
+MODEL_COLUMNS: Final = (
+    "model", "state", "about", "limits", "steps", "megabytes", "digest", "fix",
+)  # fmt: skip
 _PRESENT = 0.5
 _BLOCK = 2000
 Pixels = Float[Tensor, "images 3 side side"]
 Row = dict[str, Any]
 
 
+def root_of(config: ShowcaseConfig) -> Path:
+    """Where the models stand by name."""
+    return EMBEDDED if config.folder is None else user_path(config.folder)
+
+
 def places(config: ShowcaseConfig) -> dict[str, Path]:
     """Model -> its folder, of those that are there."""
-    root = EMBEDDED if config.folder is None else user_path(config.folder)
+    root = root_of(config)
     return {name: root / name for name in MODELS if (root / name / CARD).is_file()}
 
 
 def leaves(config: Any) -> Mapping[str, Path]:
-    """Files of the models that are there, by stable name, from the root config."""
+    """Files of the models that are there, and their cards, which are shown, by stable name."""
     return {
         f"{model}/{name}": path
         for model, folder in places(config.showcase).items()
-        for name, path in files_of(folder).items()
+        for name, path in {**files_of(folder), CARD: folder / CARD}.items()
     }
 
 
@@ -72,7 +79,7 @@ def run(context: StageContext) -> StageResult:
     """
     config = context.section("showcase", ShowcaseConfig)
     cards = {name: read_card(folder) for name, folder in places(config).items()}
-    context.out.table(MODELS_TABLE, model_table(cards))
+    context.out.table(MODELS_TABLE, model_table(cards, root_of(config)))
     context.out.table(SCORES, score_table(cards))
     show = Show(context, config, cards)
     with exact_kernels():
@@ -82,17 +89,17 @@ def run(context: StageContext) -> StageResult:
     return StageResult({"models": float(len(cards)), **_metrics(table)}, _methods(config, absent))
 
 
-def model_table(cards: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """A row for each model that could be there (`MODEL_COLUMNS`)."""
+def model_table(cards: Mapping[str, Mapping[str, Any]], root: Path) -> pd.DataFrame:
+    """A row for each model that could be in ``root`` (`MODEL_COLUMNS`)."""
     rows = []
     for name in MODELS:
         card = cards.get(name)
         if card is None:
-            fix = f"python -m neuroattn.generators build {name}"
-            rows.append((name, ABSENT, "", None, None, "", fix))
+            rows.append((name, ABSENT, "", "", None, None, "", how_to_build(root / name)))
             continue
         size = sum(entry["bytes"] for entry in card["files"].values()) / 1e6
-        rows.append((name, THERE, card["about"], card["steps"], size, identity(card)[:12], ""))
+        told = card["about"], card["limits"], card["steps"]
+        rows.append((name, THERE, *told, size, identity(card)[:12], ""))
     frame = pd.DataFrame(rows, columns=list(MODEL_COLUMNS))
     return frame.astype({"steps": "Int64", "megabytes": float})
 

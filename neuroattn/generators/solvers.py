@@ -42,7 +42,8 @@ OWN: Final = {
     "LCMScheduler": "lcm",
     "FlowMatchEulerDiscreteScheduler": "flow",
 }
-_ORDER = 4  # of the linear multistep method
+#: Steps that a rule looks back on, its own included.
+_ORDERS: Final = {"dpm": 2, "lms": 4}
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,19 @@ class Steps:
     levels : of the steps, and one more for where the last step leads.
     rule : latents at the next level from what was said so far, the newest last.
     first : deviation of the start noise.
+    order : steps that the rule looks back on, its own included; the others are forgotten.
     """
 
     def __init__(
-        self, levels: Sequence[Level], rule: Rule, prediction: str, first: float = 1.0
+        self,
+        levels: Sequence[Level],
+        rule: Rule,
+        prediction: str,
+        first: float = 1.0,
+        order: int = 1,
     ) -> None:
         self.levels: Sequence[Level] = tuple(levels[:-1])
-        self._all, self._rule, self._first = tuple(levels), rule, first
+        self._all, self._rule, self._first, self._order = tuple(levels), rule, first, order
         self._prediction = prediction
         self._said: list[Said] = []
         self._next = 0
@@ -97,7 +104,7 @@ class Steps:
             )
         clean = clean_of(self._prediction, prediction, latents, level)
         epsilon = epsilon_of(self._prediction, prediction, latents, level)
-        self._said = [*self._said[1 - _ORDER :], Said(level, latents, clean, epsilon)]
+        self._said = [*self._said, Said(level, latents, clean, epsilon)][-self._order :]
         self._next += 1
         return self._rule(self._said, self._all[self._next])
 
@@ -170,7 +177,8 @@ def schedule(
         return Steps(levels, rule, prediction)
     first = float(solver.init_noise_sigma) if sampler in ("euler", "lms") else 1.0
     rules: dict[str, Rule] = {"dpm": second_order, "lms": multistep}
-    return Steps(levels, rules.get(sampler, first_order), prediction, first)
+    rule = rules.get(sampler, first_order)
+    return Steps(levels, rule, prediction, first, _ORDERS.get(sampler, 1))
 
 
 def own_sampler(noising: Any) -> str:
@@ -186,7 +194,7 @@ def own_sampler(noising: Any) -> str:
             f"no schedule is known for {kind}",
             expected=" | ".join(OWN),
             found=kind,
-            fix="name a sampler, or put another scheduler into the model's folder",
+            fix="name a sampler (guidance.sampler=ddim), or put another scheduler into the folder",
         )
     return OWN[kind]
 

@@ -34,7 +34,7 @@ from neuroattn.generators.making import (
 )
 from neuroattn.generators.registry import SpaceConfig
 from neuroattn.generators.retrieval import retrieval, zero_shot
-from neuroattn.generators.scenes import SceneSet, Side, scene_sets, to_unit
+from neuroattn.generators.scenes import SceneSet, Side, in_words, scene_sets, to_unit
 from neuroattn.generators.text import PAD, Vocabulary, trimmed
 from neuroattn.training.batches import Batch, EvaluationLoader
 from neuroattn.training.sampler import Indices
@@ -254,9 +254,7 @@ def train(config: SpaceConfig, place: Workplace) -> Made:
         save_file(half_weights(network), folder / WEIGHTS)
         words.save(folder / WORDS)
 
-    count = sum(len(one) for one in sides[Side.train])
-    told = f"{count} simulated scenes of seen sources, five captions each."
-    return Made(save, _scores(space, sides, config, backbone), outcome.steps, told)
+    return Made(save, _scores(space, sides, config, backbone), outcome.steps)
 
 
 def _as_space(network: nn.Module) -> SpaceNetwork:
@@ -310,6 +308,7 @@ def read(folder: Path, device: torch.device) -> Space:
 MAKER = Maker(
     about="Image-text space: heads on a frozen EfficientNet-Lite0 and a small text encoder.",
     limits="Trained on simulated scenes and a small grammar; it is not CLIP.",
+    data=lambda config: f"{in_words(config.scenes)}; five captions each",
     train=train,
     read=read,
 )

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from neuroattn.features.pretrained import read_network
 from neuroattn.generators.autoencoder import drawn_scenes, edge_error, evaluated, psnr
 from neuroattn.generators.latents import WithRows, scene_latents
 from neuroattn.generators.library import diffusers
 from neuroattn.generators.making import Made, Maker, Workplace, seeded, trained
 from neuroattn.generators.registry import TinyAutoencoderConfig
-from neuroattn.generators.scenes import Side
+from neuroattn.generators.scenes import Side, in_words
 from neuroattn.training.batches import Batch, EvaluationLoader
 from neuroattn.training.selection import SelectionSet
 
@@ -96,21 +97,19 @@ def train(config: TinyAutoencoderConfig, place: Workplace) -> Made:
         tiny: Any = model.tiny
         tiny.half().save_pretrained(folder)
 
-    told = f"{len(data.train)} simulated scenes of 64 pixels of seen sources, and their latents."
-    return Made(save, scores, outcome.steps, told)
+    return Made(save, scores, outcome.steps)
 
 
 def read(folder: Path, device: torch.device) -> Any:
     """The tiny autoencoder in a folder, frozen, in single precision."""
-    tiny: Any = diffusers().AutoencoderTiny.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, torch_dtype=torch.float32
-    )
+    tiny: Any = read_network(diffusers().AutoencoderTiny, folder, torch_dtype=torch.float32)
     return tiny.to(device).eval().requires_grad_(False)
 
 
 MAKER = Maker(
     about="AutoencoderTiny over the autoencoder's latents, for gradients through the decoder.",
     limits="Softer than the autoencoder; for guidance, not for the last picture.",
+    data=lambda config: f"{in_words(config.scenes, drawn=True)}; and their latents",
     train=train,
     read=read,
 )

@@ -158,7 +158,7 @@ def _label(config: Any) -> str:
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="report",
-        version=4,
+        version=5,
         about="one HTML page: data, split, scores, figures, Methods text, errors, provenance",
         reads=("report",),
         parents=lambda config: needed(config.report.stages),

@@ -193,6 +193,23 @@ def _check_method(guidance: GuidanceConfig, config: SynthesisConfig) -> None:
         )
 
 
+def check_steerable(guidance: GuidanceConfig, few_steps: bool) -> None:
+    """Refuse to steer on its way what is there in one to eight steps.
+
+    Raises
+    ------
+    ConfigError : guidance needs a trajectory, and the generator has none to speak of.
+    """
+    if few_steps and isinstance(guidance, SteeredConfig):
+        raise ConfigError(
+            "this generator takes too few steps to be steered on its way",
+            expected="guidance=noise_optimisation, which changes the start noise,"
+            " or a method that steers nothing (best_of_n, captions, none)",
+            found=f"guidance={guidance.name}",
+            fix="set guidance=noise_optimisation",
+        )
+
+
 def merges(synthesis: SynthesisConfig) -> bool:
     """Whether a run puts the pictures of other jobs together, and draws none."""
     return synthesis.shards > 1 and synthesis.shard is None
@@ -202,6 +219,7 @@ def _cites(config: Any) -> Mapping[str, tuple[str, str]]:
     wanted = config.synthesis
     check_objectives(wanted)
     _check_method(config.guidance, wanted)
+    check_steerable(config.guidance, config.generator.few_steps)
     cited = {f"{GUIDE}/{name}": ("encode", which) for name, which in wanted.guides.items()}
     if wanted.judge:
         cited[JUDGE] = ("encode", wanted.judge)

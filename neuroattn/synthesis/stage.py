@@ -65,6 +65,7 @@ from neuroattn.synthesis.registry import (
     SHARD,
     SynthesisConfig,
     check_objectives,
+    check_steerable,
     merges,
 )
 from neuroattn.synthesis.retrieval import best_pictures
@@ -151,9 +152,10 @@ class Job:
 
     @cached_property
     def generator(self) -> Generator:
-        """The generator."""
+        """The generator; a folder says only when it is opened whether it takes few steps."""
         config = self.context.config.generator
         made: Generator = GENERATORS.load(config.name)(config, choose_device(self.device))
+        check_steerable(self.guidance, made.identity.few_steps)
         return made
 
     def method(self, objective: str | None) -> Method:

@@ -22,6 +22,7 @@ from neuroattn.data.simulate.rules import BUILT
 from neuroattn.data.simulate.scene import CATEGORIES, PLACES
 from neuroattn.encoding.localiser import REGIONS
 from neuroattn.generators import load
+from neuroattn.generators.cards import how_to_build
 from neuroattn.generators.loading import find
 from neuroattn.synthesis.evaluation_schemas import EvaluationConfig
 from neuroattn.synthesis.wishes import Wish
@@ -151,7 +152,7 @@ def _reason(part: str, model: str, *, simulated: bool) -> str:
     if model == part and not simulated:
         return "the embedded one knows simulated scenes alone"
     if model == part and not find(model).is_dir():
-        return f"not built: python -m neuroattn.generators build {part}"
+        return f"not built: {how_to_build(find(model))}"
     return ""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from neuroattn.cli.compose import compose
 from neuroattn.core.artefact import Artefact
-from neuroattn.pipeline.published import told
+from neuroattn.pipeline.published import experiments, told
 from neuroattn.synthesis.wishes import parse
 from tests import nsd_copy
 from tests.chain import neuroattn
@@ -25,6 +26,7 @@ LOCALISED = {
     "floc-places": ["OPA", "PPA", "RSC"],
     "floc-words": ["OWFA", "VWFA-1", "VWFA-2"],
 }
+GUIDED = [name for name, file in experiments().items() if "override /guidance" in file.read_text()]
 
 
 @pytest.mark.parametrize("name", SCALES)
@@ -50,6 +52,18 @@ def test_expected_figures_are_of_the_objectives_asked_for(name: str) -> None:
 def test_the_simulated_experiment_takes_the_methods_it_is_compared_with(method: str) -> None:
     config = compose(["experiment=simulated_synthesis", f"guidance={method}"])
     assert (config.guidance.name, config.guidance.sampler) == (method, "dpm")
+
+
+@pytest.mark.parametrize("name", GUIDED)
+def test_every_guided_experiment_takes_the_method_that_ships(name: str) -> None:
+    assert compose([f"experiment={name}", "guidance=windowed"]).guidance.name == "windowed"
+
+
+@pytest.mark.parametrize("name", GUIDED)
+def test_a_cheaper_way_that_an_experiment_names_composes(name: str) -> None:
+    words = re.findall(r"(?:guidance|generator)(?:\.\w+)?=\w+", told(name)["cost"])
+    assert words or name != "braindive_categories", "it says what other guidance costs"
+    compose([f"experiment={name}", *words])
 
 
 @pytest.fixture(scope="module")

@@ -79,8 +79,8 @@ ELSEWHERE = {
     "maps/voxels.py": "tests/unit/maps/test_stage.py",
     "generators/__main__.py": "tests/unit/generators/test_build.py",  # parses words for build
     "generators/embeddings.py": "tests/unit/generators/test_captioner.py",  # cached for training
-    "generators/latents.py": "tests/unit/generators/test_tiny.py",  # cached for training
     "generators/contract.py": "tests/unit/generators/families/test_common.py",  # a protocol
+    "generators/folders.py": "tests/unit/generators/families/test_opening.py",  # opens its folders
     "generators/families/": "tests/unit/generators/families/test_common.py",  # one contract for all
     "generators/library.py": "tests/unit/generators/test_sampling.py",  # one import
     "generators/making.py": "tests/unit/generators/test_build.py",  # what build hands to a model

@@ -13,7 +13,7 @@ from torch import Tensor
 from neuroattn.core.errors import ConfigError
 from neuroattn.generators.autoencoder import from_latents, to_latents
 from neuroattn.generators.contract import Condition, Identity, Level, Schedule
-from neuroattn.generators.parameters import check, clean_of, epsilon_of, steered
+from neuroattn.generators.parameters import clean_of, epsilon_of, of_scheduler, steered
 from neuroattn.generators.sampling import to_pixels
 from neuroattn.generators.solvers import own_sampler, schedule, seeded_noise
 
@@ -53,8 +53,6 @@ class LatentGenerator:
     def __init__(self, parts: Parts) -> None:
         self.parts, self.identity = parts, parts.identity
         self.prediction = self._prediction()
-        check(self.prediction)
-        own_sampler(parts.scheduler)
         self._told: dict[str, dict[str, Tensor]] = {}
         if parts.checkpointing:
             parts.vae.enable_gradient_checkpointing()
@@ -108,14 +106,15 @@ class LatentGenerator:
                 "a picture has one condition", expected="text or embeddings", found="both",
                 fix="leave one of them out",
             )  # fmt: skip
-        null = self._null(count)
+        nothing = self._null(count)
+        null = nothing if self.identity.true_null else None
         if text is not None:
             return Condition(count, self._texts_of(text, count), null)
         if embeddings is not None:
             self._check_embeddings(embeddings, count)
             told = self._embedded(embeddings.to(self.device, self.parts.network.dtype))
             return Condition(count, told, null)
-        return Condition(count, null)
+        return Condition(count, nothing)
 
     def predict(
         self, latents: Tensor, level: Level, condition: Condition, guidance: float = 1.0
@@ -164,7 +163,7 @@ class LatentGenerator:
     # What a family says.
 
     def _prediction(self) -> str:
-        return str(self.parts.scheduler.config.prediction_type)
+        return of_scheduler(self.parts.scheduler)
 
     def _call(self, latents: Tensor, time: Tensor, told: Mapping[str, Tensor]) -> Tensor:
         """The network on latents in its own precision."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from neuroattn.core.errors import DataError
 from neuroattn.generators.contract import Identity
 from neuroattn.generators.families.common import Parts, UNetGenerator
-from neuroattn.generators.families.files import Folder
+from neuroattn.generators.folders import Folder
 from neuroattn.generators.sampling import LatentDiffusion, conditions
 
 TOKEN = "encoder_hidden_states"  # noqa: S105 - a network's argument

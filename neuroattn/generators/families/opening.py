@@ -17,13 +17,13 @@ from neuroattn.generators.contract import Generator, Identity
 from neuroattn.generators.families import texts
 from neuroattn.generators.families.common import EncodeTexts, LatentGenerator, Parts
 from neuroattn.generators.families.embedded import EmbeddedGenerator, ImageVariation, by_space
-from neuroattn.generators.families.files import Folder, tiny_decoder
 from neuroattn.generators.families.stable_diffusion import (
     Consistency,
     StableDiffusion,
     StableDiffusionXL,
 )
 from neuroattn.generators.families.stable_diffusion_3 import StableDiffusion3
+from neuroattn.generators.folders import Folder, tiny_decoder
 from neuroattn.generators.places import INDEX, find_folder, find_tiny, leaves
 from neuroattn.generators.registry import FolderGeneratorConfig, GeneratorChoice
 from neuroattn.training.registry import Precision

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from neuroattn.generators.families.files import Folder
+from neuroattn.generators.folders import Folder
 
 _T5_TOKENS = 256
 
@@ -28,7 +28,7 @@ def plain(folder: Folder, text: Sequence[str]) -> dict[str, Tensor]:
 def double(folder: Folder, text: Sequence[str]) -> dict[str, Tensor]:
     """SDXL: the last state but one of two CLIPs side by side, and the second's pooled vector."""
     states, pooled = _clips(folder, text)
-    if folder.index.get("force_zeros_for_empty_prompt", False):
+    if folder.index.get("force_zeros_for_empty_prompt", True):
         told = torch.tensor([float(bool(one)) for one in text], device=states[0].device)
         states = [state * told[:, None, None] for state in states]
         pooled = [vector * told[:, None] for vector in pooled]

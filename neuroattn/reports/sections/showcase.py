@@ -27,7 +27,7 @@ from neuroattn.reports.sources import Sources
 from neuroattn.reports.wording import cell, count, plural, score
 
 STAGE = "showcase"
-MODELS = ("model", "state", "about", "steps", "megabytes", "digest", "fix")
+MODELS = ("model", "state", "about", "limits", "steps", "megabytes", "digest", "fix")
 SCORES = ("model", "score", "value")
 SAMPLES = (
     "number", "asked", "things", "real", "real_caption", "real_found", "remade", "remade_found",
@@ -66,7 +66,7 @@ _READING = (
     " are shown scenes that none of them learned from. Numbers under pictures are root mean squared"
     " differences to the nearest training scene, of pixels from 0 to 1; 0 would be a copy, and the"
     " distances of real held-out scenes say what is usual. The referee shares no weights with any"
-    " other model."
+    " other model; its scenes are its own, of the drawings that the others learned from too."
 )
 
 
@@ -152,12 +152,13 @@ def _said(table: pd.DataFrame) -> Table:
 def _models(models: pd.DataFrame) -> Table:
     there = models[models["state"] == "there"]
     rows = tuple(
-        (cell(row["model"]), cell(row["about"]), count(row["steps"]), score(row["megabytes"]),
-         cell(row["digest"]))
+        (cell(row["model"]), cell(row["about"]), cell(row["limits"]), count(row["steps"]),
+         score(row["megabytes"]), cell(row["digest"]))
         for _, row in there.iterrows()
     )  # fmt: skip
-    columns = (Column("Model"), Column("What it is"), Column("Steps", numeric=True),
-               Column("Megabytes", numeric=True), Column("Digest"))  # fmt: skip
+    columns = (Column("Model"), Column("What it is"), Column("Limits"),
+               Column("Steps", numeric=True), Column("Megabytes", numeric=True),
+               Column("Digest"))  # fmt: skip
     return Table(f"{plural(len(there), 'embedded model')} that are there.", columns, rows)
 
 

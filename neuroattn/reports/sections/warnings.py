@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from neuroattn.core.artefact import Artefact
 from neuroattn.core.tables import CEILINGS
 from neuroattn.reports.blocks import Block, Notice
 from neuroattn.reports.sources import Sources
@@ -16,6 +17,8 @@ from neuroattn.reports.wording import plural, score
 FEWEST_TRAINING, FEWEST_TEST = 500, 50
 SHARE_AT_END = 0.1
 SIGNIFICANT = 0.05
+PICTURES = "synthesize"  # the main set, and those beside it (`synthesize/other-1`)
+SHIPPED = ("embedded", "generator")  # family and name of the generator of simulated scenes
 
 
 def blocks(sources: Sources) -> tuple[Block, ...]:
@@ -92,9 +95,10 @@ def _few_images(sources: Sources) -> Iterator[Notice]:
     if train < FEWEST_TRAINING:
         yield _warn(
             "Few training images",
-            f"{plural(train, 'image')} in the smallest fold. Readouts that are trained, attention"
-            " above all, need about a thousand to learn where to look.",
-            "Use more sessions or more folds, and compare with encoder=ridge.",
+            f"{plural(train, 'image')} in the smallest fold. Which readout is best then depends on"
+            " what is recorded: with about as many, closed forms were ahead in one small area"
+            " (macaque V4), attention in a whole simulated visual cortex.",
+            "Use more sessions or more folds, and compare encoder=ridge with encoder=attention.",
         )
     if test < FEWEST_TEST:
         yield _warn(
@@ -204,7 +208,26 @@ def _imagined(sources: Sources) -> Iterator[Notice]:
         )
 
 
+def _drawn_from_scenes(sources: Sources) -> Iterator[Notice]:
+    """Whoever names no generator gets the one that ships, whatever the dataset is."""
+    if sources.simulated or not sources.has("prepare"):
+        return
+    made = (one for name, one in sources.parents.items() if name.startswith(PICTURES))
+    if any(_generator(one) == SHIPPED for one in made):
+        yield _warn(
+            "Pictures drawn by a generator of simulated scenes",
+            "The embedded generator knows simulated scenes alone, and these responses are to other"
+            " pictures: what it draws says nothing about what a region prefers.",
+            "Name a generator of photographs: generator=sd21_base generator.model=FOLDER.",
+        )
+
+
+def _generator(made: Artefact) -> tuple[str, str]:
+    facts = made.json("generator.json").get("generator") or {}  # none where pictures were retrieved
+    return str(facts.get("family")), str(facts.get("source"))
+
+
 _CHECKS: tuple[Callable[[Sources], Iterator[Notice]], ...] = (
-    _simulated, _leaks, _recounted, _saw_test, _imagined, _few_images, _undefined, _penalties,
-    _code,
+    _simulated, _drawn_from_scenes, _leaks, _recounted, _saw_test, _imagined, _few_images,
+    _undefined, _penalties, _code,
 )  # fmt: skip

@@ -323,7 +323,7 @@ def test_a_stopped_run_keeps_its_descriptions(vlm: Path, bank: Bank, tmp_path: P
 def test_a_vlm_that_is_not_named_or_not_whole_is_refused(bank: Bank, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"captioner\.model"):
         Vlm(VlmConfig(), Setting(bank))
-    with pytest.raises(DataError, match="no whole"):
+    with pytest.raises(DataError, match="AutoModelForImageTextToText in this folder"):
         Vlm(VlmConfig(model=str(tmp_path)), Setting(bank))
 
 

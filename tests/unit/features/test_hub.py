@@ -23,6 +23,7 @@ from neuroattn.features.registry import (
     Siglip2BaseConfig,
 )
 from neuroattn.features.stage import unit_pixels
+from tests.unit.features.spoiled import without
 
 CPU = torch.device("cpu")
 VIT = {
@@ -262,6 +263,23 @@ def test_what_cannot_be_is_explained(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingDataError, match="no pretrained model"):
         backbone(config, tmp_path / "empty")
+
+
+def test_weights_that_are_left_out_are_not_filled_by_chance(
+    tmp_path: Path,
+) -> None:
+    config, _ = saved("dinov2", tmp_path)
+    file = tmp_path / "model.safetensors"
+    without(file, "embeddings.mask_token")  # for pretraining alone
+    backbone(config, tmp_path, layers=["norm"])
+    without(file, "encoder.layer.0.attention")
+    with pytest.raises(DataError, match="not whole") as caught:
+        backbone(config, tmp_path)
+    assert "encoder.layer.0.attention" in str(caught.value)
+    assert "copy the whole model" in caught.value.fix
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(DataError, match="not valid JSON"):
+        backbone(config, tmp_path)
 
 
 def test_an_unknown_architecture_lists_those_that_are_known(tmp_path: Path) -> None:

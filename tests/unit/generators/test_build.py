@@ -71,12 +71,14 @@ def test_a_finished_model_is_judged_again_and_stays_as_it_is(models: Path, tmp_p
     stale = {
         "judged_by": {"referee": "another"},
         "scores": {**card["scores"], "held.generated.found": -1.0},
-    }
+        "limits": "None.", "data": "Everything.",
+    }  # fmt: skip
     write_card(root / "generator", card | stale)
     again = score("generator", root, tiny_config("generator"), "cpu")
     assert again == read_card(root / "generator")
     assert again["files"] == card["files"]
-    assert again["judged_by"] == card["judged_by"]
+    for told in ("judged_by", "limits", "data"):
+        assert again[told] == card[told]
     assert set(again["scores"]) == set(card["scores"])
     assert again["scores"]["held.generated.found"] >= 0
     real = {name: value for name, value in card["scores"].items() if ".real." in name}
@@ -171,6 +173,21 @@ def test_a_key_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     file.write_text("- 3\n")
     with pytest.raises(ConfigError, match="no configuration"):
         model_config("referee", file)
+
+
+def test_what_cannot_be_read_as_a_configuration_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no configuration of a model") as caught:
+        model_config("referee", tmp_path / "absent.yaml")
+    assert caught.value.file == str(tmp_path / "absent.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [1\n")
+    with pytest.raises(ConfigError, match="no configuration of a model"):
+        model_config("referee", tmp_path / "bad.yaml")
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_drawn(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="device is not there"):
+        build("referee", tmp_path, tiny_config("referee"), "gpu")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_says_what_is_missing_and_leaves_with_a_code(tmp_path: Path, caplog) -> None:

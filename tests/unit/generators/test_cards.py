@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 
 from neuroattn.core.errors import ArtefactError, MissingDataError, StorageError
-from neuroattn.generators.cards import copy_model, identity, read_card, write_model
+from neuroattn.generators import cards
+from neuroattn.generators.cards import (
+    copy_model,
+    identity,
+    read_card,
+    replace_model,
+    write_model,
+)
 
 FACTS = {
     "model": "thing", "about": "A thing.", "limits": "Many.", "data": "none.", "steps": 3,
@@ -40,7 +47,7 @@ def test_a_changed_or_missing_file_is_refused(tmp_path) -> None:
 def test_an_absent_model_says_how_to_build_it(tmp_path) -> None:
     with pytest.raises(MissingDataError) as caught:
         read_card(tmp_path / "referee")
-    assert "python -m neuroattn.generators build referee" in str(caught.value)
+    assert f"python -m neuroattn.generators build referee --root {tmp_path}" in str(caught.value)
 
 
 def test_nothing_is_left_of_a_failed_save(tmp_path) -> None:
@@ -58,6 +65,24 @@ def test_another_model_is_not_written_over(tmp_path) -> None:
     with pytest.raises(StorageError, match="something else"):
         write_model(tmp_path / "thing", lambda folder: _save(folder, b"other"), FACTS)
     assert read_card(tmp_path / "thing")
+
+
+def test_a_model_stays_until_the_one_in_its_place_is_whole(tmp_path, monkeypatch) -> None:
+    older, newer, there = (tmp_path / name / "thing" for name in ("older", "newer", "there"))
+    write_model(older, _save, FACTS)
+    write_model(newer, lambda folder: _save(folder, b"new"), FACTS)
+    first = replace_model(older, there)
+    with monkeypatch.context() as patch:
+        patch.setattr(cards, "copy_model", _full_disk)
+        with pytest.raises(OSError, match="full"):
+            replace_model(newer, there)
+    assert identity(read_card(there)) == identity(first)
+    assert identity(replace_model(newer, there)) == identity(read_card(there)) != identity(first)
+    assert [path.name for path in there.parent.iterdir()] == ["thing"]
+
+
+def _full_disk(_source, _target):
+    raise OSError("full")
 
 
 def test_a_copy_is_the_same_model(tmp_path) -> None:

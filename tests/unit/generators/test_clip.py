@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.features.registry import SpaceBackboneConfig
 from neuroattn.generators.backbone import SpaceBackbone, build
 from neuroattn.generators.loading import load
+from tests.unit.features.spoiled import without
 
 WORDS = ["<|startoftext|>", "<|endoftext|>", "a</w>", "cat</w>", "c", "a", "t", "t</w>", "at</w>"]
 
@@ -87,5 +89,28 @@ def test_a_space_of_unit_length_alone_has_nothing_beside(folder) -> None:
 
 def test_a_clip_without_weights_is_refused(folder, tmp_path) -> None:
     (tmp_path / "config.json").write_text((folder / "config.json").read_text())
-    with pytest.raises(DataError, match="no whole CLIP"):
+    with pytest.raises(DataError, match="CLIPModel in this folder cannot be read"):
+        load(tmp_path)
+
+
+def test_a_clip_without_one_of_its_towers_is_refused(folder, tmp_path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    without(tmp_path / "model.safetensors", "text_model.")
+    with pytest.raises(DataError, match="not whole") as caught:
+        load(tmp_path)
+    assert "text_model" in str(caught.value)
+    assert caught.value.file == str(tmp_path)
+
+
+@pytest.mark.parametrize("spoil", ["torn", "wider"])
+def test_a_clip_of_torn_or_other_weights_is_refused(folder, tmp_path, spoil: str) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    weights, config = tmp_path / "model.safetensors", tmp_path / "config.json"
+    if spoil == "torn":
+        weights.write_bytes(weights.read_bytes()[:-100])
+    else:
+        stated, other = config.read_text(), '"projection_dim": 20'
+        config.write_text(stated.replace('"projection_dim": 12', other))
+        assert other in config.read_text()
+    with pytest.raises(DataError, match="CLIPModel in this folder cannot be read"):
         load(tmp_path)

@@ -10,6 +10,7 @@ from torch.nn import functional
 from neuroattn.core.errors import ConfigError, DataError, MissingDataError
 from neuroattn.generators.loading import load
 from neuroattn.generators.sampling import LatentDiffusion
+from tests.unit.generators.families.pipelines import three
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +102,14 @@ def test_an_incomplete_or_foreign_folder_is_refused(models, tmp_path) -> None:
     with pytest.raises(MissingDataError, match="incomplete"):
         load(folder)
     (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
-    with pytest.raises(DataError, match="part unet"):
+    with pytest.raises(DataError, match="UNet2DConditionModel in this folder cannot be read"):
         load(folder)
+
+
+def test_a_generator_that_no_embedding_drives_is_refused(tmp_path) -> None:
+    with pytest.raises((DataError, MissingDataError)) as caught:
+        load(three(tmp_path / "sd3"))
+    assert "unet" in str(caught.value)
 
 
 def test_every_part_loads_with_the_library_itself(models, generator) -> None:

@@ -40,6 +40,7 @@ def test_all_models_are_shown_on_held_out_scenes(root_config, models: Path, tmp_
     found = ["real_found", "remade_found", "sample_found"]  # may be nothing
     assert table[list(COLUMNS)].drop(columns=found).notna().all(axis=None)
     assert (made.table("models.tsv")["state"] == "there").all()
+    assert (made.table("models.tsv")["limits"].str.len() > 20).all()
     drawn = [np.asarray(Image.open(made.path(file))) for file in table["sample"]]
     assert {picture.shape for picture in drawn} == {(64, 64, 3)}
     assert (table["real_distance"] > 0).all(), "a held-out scene is no training scene"

@@ -109,6 +109,8 @@ def test_images_on_both_sides_and_few_images_are_said(made: Chain) -> None:
     assert (notice.level, notice.title) == ("error", "Training and test images overlap")
     few = with_tables(sources, folds=sources.folds[sources.folds["image"].between(1400, 1520)])
     assert titles(few) == ["Few training images", "Few test images"]
+    told = [notice.text for notice in blocks(few) if isinstance(notice, Notice)]
+    assert "attention in a whole simulated visual cortex" in told[0], "as docs/results.md has it"
 
 
 def test_shared_sources_are_said(made: Chain) -> None:
@@ -127,6 +129,31 @@ def test_undefined_scores_and_missing_ceilings_are_said(made: Chain) -> None:
     table.loc[3, "r"] = np.nan
     found = titles(with_tables(sources, scores=table))
     assert found == ["Targets without a score", "No noise ceiling"]
+
+
+def test_pictures_of_the_shipped_generator_beside_measured_responses_are_said(made: Chain) -> None:
+    sources, title = clean(made), "Pictures drawn by a generator of simulated scenes"
+    shipped, own, none = (
+        {"generator": {"family": "embedded", "source": "generator"}},
+        {"generator": {"family": "embedded", "source": "lab/generator"}},  # of the same kind
+        {"generator": {}},  # retrieved
+    )
+
+    def drawn(*facts: dict[str, Any], simulated: bool = False) -> list[str]:
+        real = sources.parents["encode"]
+        assert isinstance(real, Stub)
+        names = ("synthesize", "synthesize/other-1")
+        parts = {
+            name: Stub(real, **{**real.said, "generator.json": one})
+            for name, one in zip(names, facts, strict=False)
+        }
+        changed = replace(sources, parents={**sources.parents, **parts})
+        dataset = {**sources.dataset, "simulated": simulated}
+        return titles(with_tables(changed, **_read(sources), dataset=dataset))
+
+    assert drawn(shipped) == drawn(own, shipped) == [title]
+    assert drawn(own) == drawn(none) == []
+    assert drawn(shipped, simulated=True) == ["Simulated responses"]
 
 
 def test_penalties_at_an_end_count_targets_above_chance_alone(made: Chain) -> None:

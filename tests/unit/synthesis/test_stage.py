@@ -15,14 +15,22 @@ import torch
 from PIL import Image
 
 from neuroattn.core.artefact import Artefact
-from neuroattn.core.errors import ArtefactError, DataError, NeuroattnError, StorageError
+from neuroattn.core.errors import (
+    ArtefactError,
+    ConfigError,
+    DataError,
+    NeuroattnError,
+    StorageError,
+)
 from neuroattn.encoding.encoder import load_encoder
+from neuroattn.generators.registry import FolderGeneratorConfig
 from neuroattn.pipeline.build import run_stage
 from neuroattn.pipeline.config import RootConfig
 from neuroattn.synthesis import steering
 from neuroattn.synthesis.guidance_schemas import RetrievalConfig
 from neuroattn.synthesis.guide import activations, check_gradient
 from tests.chain import build, config, neuroattn, words
+from tests.unit.generators.families.pipelines import consistency
 
 Change = Callable[[RootConfig], None]
 
@@ -183,6 +191,10 @@ def _scales(made: RootConfig) -> None:
     made.guidance.scales = {"early": 1.0}
 
 
+def _few(made: RootConfig) -> None:
+    made.generator.few_steps = True
+
+
 @pytest.mark.parametrize(
     ("change", "given", "says"),
     [
@@ -193,11 +205,22 @@ def _scales(made: RootConfig) -> None:
         (_sampler, {}, "flow"),
         (_shards, {}, "leave synthesis.shards"),
         (_scales, {}, "no objective of this run: early"),
+        (_few, {}, "guidance=noise_optimisation"),
     ],
 )
 def test_what_is_wrong_is_said(run, change: Change | None, given: dict, says: str) -> None:
     with pytest.raises(NeuroattnError, match=re.escape(says)):
         run(change, **given)
+
+
+def test_a_folder_that_turns_out_to_take_few_steps_is_not_steered(run, tmp_path) -> None:
+    folder = consistency(tmp_path / "lcm")
+
+    def change(made: RootConfig) -> None:
+        made.generator = FolderGeneratorConfig(model=str(folder))
+
+    with pytest.raises(ConfigError, match="too few steps to be steered"):
+        run(change)
 
 
 def test_an_encoder_of_selected_targets_guides(run) -> None:

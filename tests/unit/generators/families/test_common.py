@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +15,8 @@ import torch
 from neuroattn.core.errors import ConfigError
 from neuroattn.generators.contract import Attending, Generator, Level
 from neuroattn.generators.families.common import Parts
+from neuroattn.generators.families.opening import open_folder, open_generator
+from neuroattn.generators.registry import SDTurboConfig
 from tests.unit.generators.families.pipelines import BUILDERS, SIDE
 
 every = pytest.mark.parametrize("name", list(BUILDERS))
@@ -36,7 +41,7 @@ def test_it_answers_the_contract_frozen_and_recorded(generators, name: str) -> N
         assert not network.training
         assert not any(one.requires_grad for one in network.parameters())
     record = generator.identity.record()
-    assert record["true_null"]
+    assert record["true_null"] == (name != "lcm")
     assert len(record["digests"]) >= 5
     assert all(len(digest) == 64 for digest in record["digests"].values())
     assert generator.identity.few_steps == (name == "lcm")
@@ -155,6 +160,33 @@ def test_text_drives_it(generators, name: str) -> None:
             generator.condition(2, text=refused)
     with pytest.raises(ConfigError, match="takes no embeddings"):
         generator.condition(1, embeddings=torch.zeros(1, 16))
+
+
+def test_few_step_models_are_asked_once_whatever_the_guidance(folders, generators) -> None:
+    turbo = open_generator(SDTurboConfig(model=str(folders["turbo"])))
+    for generator in (turbo, generators["lcm"]):
+        told = generator.condition(2, text=["a cat", "a dog"])
+        assert told.null is None
+        assert told.passes(4.0) == 1
+        level, noisy = generator.schedule(2, seeds=[0, 1]).levels[0], generator.latents([0, 1])
+        plain = generator.predict(noisy, level, told)
+        assert torch.equal(generator.predict(noisy, level, told, guidance=4.0), plain)
+    other = generators["turbo"].condition(1, text=["a cat"])  # the folder alone does not say it
+    assert other.passes(4.0) == 2
+
+
+@pytest.mark.parametrize("stated", [True, None, False])
+def test_an_empty_text_is_zeros_for_sdxl_unless_its_folder_says_no(
+    folders, tmp_path, stated: bool | None
+) -> None:
+    folder = Path(shutil.copytree(folders["sdxl"], tmp_path / "copy"))
+    index = json.loads((folder / "model_index.json").read_text())
+    index.pop("force_zeros_for_empty_prompt")
+    more = {} if stated is None else {"force_zeros_for_empty_prompt": stated}
+    (folder / "model_index.json").write_text(json.dumps(index | more))
+    told = open_folder(folder).condition(1).tensors
+    for name in ("encoder_hidden_states", "text_embeds"):
+        assert bool((told[name] == 0).all()) == (stated is not False), name
 
 
 def test_attention_of_the_middle_block_is_read_and_left_as_it_is(generators) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import diffusers
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from neuroattn.generators.loading import load
 from neuroattn.generators.places import leaves
 from neuroattn.generators.registry import FolderGeneratorConfig, SD15Config
 from neuroattn.training.registry import Precision
+from tests.unit.features.spoiled import without
 from tests.unit.generators.families.pipelines import SIDE, unet, vae
 
 
@@ -50,7 +52,53 @@ def test_a_folder_without_a_part_is_refused(copied, part: str) -> None:
 def test_torn_weights_are_refused(copied) -> None:
     file = copied / "unet" / "diffusion_pytorch_model.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(DataError, match="part unet"):
+    with pytest.raises(DataError, match="UNet2DConditionModel in this folder cannot be read"):
+        open_folder(copied)
+
+
+@pytest.mark.parametrize(
+    ("part", "file", "start"),
+    [
+        ("text_encoder", "model.safetensors", "encoder.layers.0"),
+        ("unet", "diffusion_pytorch_model.safetensors", "mid_block"),
+        ("vae", "diffusion_pytorch_model.safetensors", "decoder"),
+    ],
+)
+def test_weights_that_are_left_out_are_not_filled_by_chance(
+    copied, part: str, file: str, start: str
+) -> None:
+    without(copied / part / file, start)
+    with pytest.raises(DataError, match="not whole") as caught:
+        open_folder(copied)
+    assert caught.value.file == str(copied / part)
+
+
+@pytest.mark.parametrize("file", ["model_index.json", "scheduler/scheduler_config.json"])
+def test_torn_settings_are_refused(copied, file: str) -> None:
+    (copied / file).write_text((copied / file).read_text()[:20])
+    with pytest.raises(DataError, match=r"not valid JSON|cannot be read"):
+        open_folder(copied)
+
+
+def test_any_scheduler_gives_its_levels_to_a_sampler_that_is_named(copied) -> None:
+    noising = diffusers.DDIMScheduler.from_pretrained(copied / "scheduler")
+    other = diffusers.UniPCMultistepScheduler.from_config(noising.config)
+    wanted = open_folder(copied).schedule(4, "dpm").levels
+    other.save_pretrained(copied / "scheduler")
+    _index(copied, scheduler=["diffusers", "UniPCMultistepScheduler"])
+    generator = open_folder(copied)
+    assert [one.noise for one in generator.schedule(4, "dpm").levels] == pytest.approx(
+        [one.noise for one in wanted]
+    )
+    with pytest.raises(ConfigError, match="no schedule is known") as caught:
+        generator.schedule(4)
+    assert "guidance.sampler" in caught.value.fix
+
+
+def test_a_scheduler_of_another_kind_of_model_is_refused(copied) -> None:
+    diffusers.FlowMatchEulerDiscreteScheduler().save_pretrained(copied / "scheduler")
+    _index(copied, scheduler=["diffusers", "FlowMatchEulerDiscreteScheduler"])
+    with pytest.raises(ConfigError, match="prediction type"):
         open_folder(copied)
 
 

@@ -6,8 +6,6 @@ made, from JSON and safetensors: a folder can bring no code.
 
 from __future__ import annotations
 
-import json
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +14,8 @@ from typing import Any, Final
 import torch
 
 from neuroattn.core.errors import DataError, MissingDataError
+from neuroattn.data.files import read_json_input
+from neuroattn.features.pretrained import read_network, read_part
 from neuroattn.generators.library import diffusers, transformers
 from neuroattn.generators.places import INDEX
 
@@ -48,7 +48,7 @@ class Folder:
         file = self.path / INDEX
         if not file.is_file():
             raise missing(file)
-        found: dict[str, Any] = json.loads(file.read_text())
+        found: dict[str, Any] = read_json_input(file)
         return found
 
     def has(self, part: str) -> bool:
@@ -72,7 +72,7 @@ class Folder:
 
     def config(self, part: str) -> dict[str, Any]:
         """Configuration of a part, without reading its weights."""
-        found: dict[str, Any] = json.loads((self.needs(part) / "config.json").read_text())
+        found: dict[str, Any] = read_json_input(self.needs(part) / "config.json")
         return found
 
     def read(self, part: str, dtype: torch.dtype | None = None) -> Any:
@@ -81,23 +81,16 @@ class Folder:
         Raises
         ------
         MissingDataError : it is not there.
-        DataError : its class is not known, or its files cannot be read.
+        DataError : its class is not known, its files cannot be read, or they lack weights.
         """
-        from safetensors import SafetensorError
-
         path = self.needs(part)
         library, name = self.index[part]
         kind = self._class(str(library), str(name), part)
-        given: dict[str, Any] = {"local_files_only": True}
-        if part not in _SETTINGS:
-            given |= {"use_safetensors": True, "variant": self.variant}
-            given["dtype" if library == "transformers" else "torch_dtype"] = dtype or self.dtype
-        try:
-            with warnings.catch_warnings():  # a scheduler's way to NumPy is about to be renamed
-                warnings.simplefilter("ignore", DeprecationWarning)
-                return kind.from_pretrained(path, **given)
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise unreadable(path, str(name), error) from error
+        if part in _SETTINGS:
+            return read_part(kind, path)
+        given: dict[str, Any] = {"variant": self.variant}
+        given["dtype" if library == "transformers" else "torch_dtype"] = dtype or self.dtype
+        return read_network(kind, path, **given)
 
     def network(self, part: str, dtype: torch.dtype | None = None) -> Any:
         """A network, frozen, on its device."""
@@ -125,16 +118,9 @@ def tiny_decoder(path: Path, device: torch.device) -> Any:
     MissingDataError : there is none.
     DataError : its files cannot be read.
     """
-    from safetensors import SafetensorError
-
     if not (path / "config.json").is_file():
         raise missing(path / "config.json")
-    try:
-        tiny = diffusers().AutoencoderTiny.from_pretrained(
-            path, local_files_only=True, use_safetensors=True, torch_dtype=torch.float32
-        )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise unreadable(path, "AutoencoderTiny", error) from error
+    tiny = read_network(diffusers().AutoencoderTiny, path, torch_dtype=torch.float32)
     return tiny.to(device).eval().requires_grad_(False)
 
 
@@ -146,16 +132,4 @@ def missing(file: Path) -> MissingDataError:
         expected=f"{INDEX}, and a folder for each part that it names",
         found="no such file",
         fix="copy the whole folder, or save it again with save_pretrained",
-    )
-
-
-def unreadable(path: Path, kind: str, error: Exception) -> DataError:
-    """A part whose files cannot be read."""
-    told = str(error).strip()
-    return DataError(
-        f"the part {path.name} of the model cannot be read",
-        file=path,
-        expected=f"a {kind} with its configuration and safetensors",
-        found=told.splitlines()[0] if told else type(error).__name__,
-        fix="save it again with save_pretrained(safe_serialization=True)",
     )

@@ -8,13 +8,15 @@ and targets below the gate are rows beside the regions, never left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from neuroattn.captioning.lexicon import CLASSES, OTHER, PEOPLE
 from neuroattn.captioning.nouns import Finder, kind_of, nouns_of
@@ -28,6 +30,7 @@ Bools = NDArray[np.bool_]
 NULLS, ALL = "null targets", "all gated targets"
 TOP_NOUNS: Final = ("roi", "noun", "class", "n", "share", "low", "high", "chance", "null")
 _BLOCK = 2_000_000  # draws x targets of one group held at a time
+_KEPT = 100_000  # captions whose nouns are remembered
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +40,13 @@ class Said:
     Parameters
     ----------
     nouns : in the singular, the most frequent first; kinds : class of each.
-    share : (targets, nouns) share of a target's captions that have the noun.
+    share : (targets, nouns) share of a target's captions that have the noun; sparse, as most
+        targets say a few of thousands.
     """
 
     nouns: tuple[str, ...]
     kinds: tuple[str, ...]
-    share: Floats
+    share: Any
 
     def by_class(self) -> Floats:
         """Weight of each of `CLASSES` among a target's nouns (targets, classes).
@@ -50,10 +54,14 @@ class Said:
         Rows add up to 1; NaN where a target has no noun.
         """
         one_hot = np.array([[kind == name for name in CLASSES] for kind in self.kinds], dtype=float)
-        weight = self.share @ one_hot.reshape(len(self.kinds), len(CLASSES))
-        total = weight.sum(axis=1, keepdims=True)
-        out: Floats = np.divide(weight, total, out=np.full_like(weight, np.nan), where=total > 0)
-        return out
+        return _unit_sum(self.share @ one_hot.reshape(len(self.kinds), len(CLASSES)))
+
+
+def _unit_sum(weight: Floats) -> Floats:
+    """Rows that add up to 1; NaN where there is nothing."""
+    total = weight.sum(axis=-1, keepdims=True)
+    out: Floats = np.divide(weight, total, out=np.full_like(weight, np.nan), where=total > 0)
+    return out
 
 
 def said(captions: Sequence[Sequence[str]], find: Finder = nouns_of) -> Said:
@@ -63,23 +71,35 @@ def said(captions: Sequence[Sequence[str]], find: Finder = nouns_of) -> Said:
     ----------
     captions : of each target, one or more; none for a target that was not captioned.
     """
-    cache: dict[str, frozenset[str]] = {}
-    count: dict[str, float] = {}
-    rows: list[dict[str, float]] = []
-    for own in captions:
+    rows = list(_shares(captions, find))
+    count = _sums(rows)
+    order = sorted(count, key=lambda word: (-round(count[word], 9), word))
+    place = {word: column for column, word in enumerate(order)}
+    ends = np.cumsum([0, *map(len, rows)])
+    columns = np.array([place[word] for row in rows for word in row], dtype=np.int64)
+    values = np.array([share for row in rows for share in row.values()], dtype=np.float64)
+    table = csr_array((values, columns, ends), shape=(len(rows), len(order)))
+    table.sort_indices()
+    return Said(tuple(order), tuple(map(kind_of, order)), table)
+
+
+def _shares(items: Iterable[Sequence[str]], find: Finder) -> Iterator[dict[str, float]]:
+    """Of each item, noun -> share of its captions that have it; one item is held at a time."""
+    known = lru_cache(_KEPT)(lambda caption: sorted({noun.word for noun in find(caption)}))
+    for own in items:
         row: dict[str, float] = {}
         for caption in own:
-            if caption not in cache:
-                cache[caption] = frozenset(noun.word for noun in find(caption))
-            for word in sorted(cache[caption]):
+            for word in known(caption):
                 row[word] = row.get(word, 0.0) + 1 / len(own)
+        yield row
+
+
+def _sums(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for row in rows:
         for word, share in row.items():
-            count[word] = count.get(word, 0.0) + share
-        rows.append(row)
-    order = sorted(count, key=lambda word: (-round(count[word], 9), word))
-    table = np.array([[row.get(word, 0.0) for word in order] for row in rows], dtype=np.float64)
-    shaped = table.reshape(len(rows), len(order))
-    return Said(tuple(order), tuple(map(kind_of, order)), shaped)
+            total[word] = total.get(word, 0.0) + share
+    return total
 
 
 def base_rate(
@@ -93,12 +113,11 @@ def base_rate(
     ----------
     bank : captions of each item, one or more; items without any are passed over.
     """
-    known = [own for own in bank if own]
+    known = sum(map(bool, bank))
     if not known:
         return np.full(len(nouns), np.nan)
-    table = said(known, find)
-    rate = dict(zip(table.nouns, table.share.mean(axis=0), strict=True)) if table.nouns else {}
-    return np.array([rate.get(noun, 0.0) for noun in nouns])
+    total = _sums(_shares(bank, find))
+    return np.array([total.get(noun, 0.0) / known for noun in nouns])
 
 
 def groups(rois: Iterable[object], gated: Bools, null: Bools) -> dict[str, NDArray[np.int64]]:
@@ -188,17 +207,19 @@ def class_shares(
 
 def class_chance(bank: Sequence[Sequence[str]], find: Finder = nouns_of) -> Floats:
     """Chance (classes,): mean over the bank's items of the weight of each class; NaN without."""
-    known = [own for own in bank if own]
-    if not known:
-        return np.full(len(CLASSES), np.nan)
-    weights = said(known, find).by_class()
-    kept = weights[np.isfinite(weights).all(axis=1)]
-    return kept.mean(axis=0) if len(kept) else np.full(len(CLASSES), np.nan)
+    total, known = np.zeros(len(CLASSES)), 0
+    for row in _shares(bank, find):
+        weight = np.zeros(len(CLASSES))
+        for word, share in row.items():
+            weight[CLASSES.index(kind_of(word))] += share
+        if row:  # an item without a noun has no classes
+            total, known = total + _unit_sum(weight), known + 1
+    return total / known if known else np.full(len(CLASSES), np.nan)
 
 
-def _interval(values: Floats, draws: int, seed: int, name: str) -> tuple[Floats, Floats]:
+def _interval(values: Any, draws: int, seed: int, name: str) -> tuple[Floats, Floats]:
     """95 % of the means (columns,) over targets (targets, columns) drawn with replacement."""
-    count = len(values)
+    count = values.shape[0]
     if count < 2:
         nothing = np.full(values.shape[1], np.nan)
         return nothing, nothing

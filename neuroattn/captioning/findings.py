@@ -116,14 +116,14 @@ def write_findings(
 
 
 def _noun_table(found: Captioned, table: Said) -> pd.DataFrame:
-    rows, columns = np.nonzero(table.share)
+    cells = table.share.tocoo()
     return pd.DataFrame(
         {
-            "target": found.targets["target"].to_numpy()[rows],
-            "noun": [table.nouns[n] for n in columns],
-            "class": [table.kinds[n] for n in columns],
-            "share": table.share[rows, columns],
-            "null": found.null[rows],
+            "target": found.targets["target"].to_numpy()[cells.row],
+            "noun": [table.nouns[n] for n in cells.col],
+            "class": [table.kinds[n] for n in cells.col],
+            "share": cells.data,
+            "null": found.null[cells.row],
         }
     )
 
@@ -168,7 +168,7 @@ def _metrics(
     metrics = {
         "vocabulary": float(vocabulary(own)),
         "vocabulary.captions": float(len(set(own))),
-        "vocabulary.nouns": float((table.share[found.gated] > 0).any(axis=0).sum()),
+        "vocabulary.nouns": float(len(np.unique(table.share[found.gated].indices))),
     }
     person = person_share(table)
     for name, group in (("person_share", ALL), ("person_share.null", NULLS)):

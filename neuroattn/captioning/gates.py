@@ -99,7 +99,7 @@ def gate_nulls(r: Floats, p: Floats, ceiling: Floats, real: Gate) -> Bools:
     """
     squared, config = np.where(r > 0, r**2, 0.0), real.config
     measure = _ratio(squared, ceiling) if config.measure is Measure.corrected else squared
-    return np.asarray((measure >= config.threshold) & (p <= real.largest_p))
+    return np.asarray((r > 0) & (measure >= config.threshold) & (p <= real.largest_p))
 
 
 def _significant(scores: pd.DataFrame, config: GateConfig) -> tuple[Bools, float]:

@@ -135,7 +135,7 @@ IRREGULAR: Final = MappingProxyType({
     "loaves": "loaf", "wolves": "wolf", "calves": "calf", "shelves": "shelf", "wives": "wife",
     "scarves": "scarf", "halves": "half", "lives": "life", "buses": "bus", "gentlemen": "gentleman",
     "policemen": "policeman", "fishermen": "fisherman", "cookies": "cookie", "movies": "movie",
-    "ties": "tie", "pies": "pie", "shoes": "shoe", "toes": "toe", "canoes": "canoe",
+    "ties": "tie", "pies": "pie", "lies": "lie", "shoes": "shoe", "toes": "toe", "canoes": "canoe",
     "horses": "horse", "houses": "house", "noses": "nose", "vases": "vase", "roses": "rose",
     "hoses": "hose", "zombies": "zombie", "hoodies": "hoodie", "veggies": "veggie",
     "berries": "berry", "cherries": "cherry", "selfies": "selfie", "calories": "calorie",
@@ -178,6 +178,6 @@ def _by_rule(word: str) -> str:
         return word
     if word.endswith("ies"):
         return word[:-3] + "y"
-    if word.endswith(("ches", "shes", "sses", "xes", "zes", "oes")):
+    if word.endswith(("ches", "shes", "sses", "xes", "zzes", "tzes", "oes")):
         return word[:-2]
     return word[:-1]

@@ -24,9 +24,11 @@ def _listed(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_OPENS: Final = _listed("""
-    a an the this that these those his her its their my your our some several many few two three
-    four five six seven eight nine ten each every another any both no
+_SEVERAL: Final = _listed("""
+    these those some several many few two three four five six seven eight nine ten any both no
+    """)
+_OPENS: Final = _SEVERAL | _listed("""
+    a an the this that his her its their my your our each every another
     """)
 _ENDS: Final = _listed("""
     about above across after against along among and are around as at be before behind being below
@@ -38,16 +40,22 @@ _ENDS: Final = _listed("""
 # Words that are nouns in the list but mostly not in captions, where one of these stands before.
 _AFTER: Final = {"orange": frozenset(("a", "an", "the", "of", "and", "with")),
                  "back": frozenset(), "light": frozenset(("a", "the", "of"))}  # fmt: skip
+# Nouns of the list that say what a thing does where they stand right behind it.
+_DONE: Final = _listed("""
+    bats bikes boards brushes cooks drinks faces fishes hands heads jumps paddles parks pitches
+    races rolls sails shops skates skis smiles swings watches
+    """)
 NO_NOUNS: Final = _listed("""
-    almost alone appear bad beige bend big black blue bright brown built close cloudy cold colorful
-    comfortable curious cut cute dark dirty done double downhill drive eat empty flat fly forward
-    full graze gray green grey half hang happy high hold hot huge itself lay laid lean lie lit
-    little large long look many medium modern nearby new old open orange other outdoor pink play
-    pose prepare pretty purple ready red rest ride run same see seem short sit sleep small sort
-    stand stop swim tall tan tiny together top travel turn underneath various very wait walk well
-    wet white wide wild wooden yellow young
+    almost alone appear bad beige bend big black blue bright brown built climb close cloudy cold
+    colorful comfortable crouch curious cut cute dark dirty done double downhill drive eat empty
+    flat float fly forward full gather gaze graze gray green grey half hang happy high hold hot huge
+    itself kneel lay laid lean lie lit little large long look many medium modern nearby new old open
+    orange other outdoor perch pink play pose prepare pretty purple ready red rest ride run same see
+    seem short sit sleep small sort stand stare stop surf swim talk tall tan tiny together top
+    travel turn underneath various very wait walk well wet white wide wild wooden yellow young
     """)
 _PARTICIPLE: Final = re.compile(r".{2,}(?:ing|ed|ly)$")
+_IN_S: Final = re.compile(r".+[^su]s$")
 
 
 @dataclass(frozen=True, order=True)
@@ -97,6 +105,8 @@ def _known(words: Sequence[str], start: int) -> tuple[str, int] | None:
 def _stands_for_a_thing(words: Sequence[str], start: int) -> bool:
     """Whether a word of several uses is a noun here: ``an orange``, not ``orange cat``."""
     word = words[start]
+    if word in _DONE:
+        return not _says_what_it_does(words, start)
     if word not in _AFTER:
         return True
     before = words[start - 1] if start else "a"
@@ -106,22 +116,37 @@ def _stands_for_a_thing(words: Sequence[str], start: int) -> bool:
 
 def _is_head(words: Sequence[str], at: int) -> bool:
     """Whether a word outside the list closes a phrase that a determiner opens."""
-    word = words[at]
     follows = words[at + 1] if at + 1 < len(words) else "."
     closes = follows in _ENDS or not follows[0].isalpha() or bool(_PARTICIPLE.match(follows))
-    if not closes or not _may_be_noun(word):
+    if not closes or not _may_be_noun(words[at]) or _says_what_it_does(words, at):
         return False
-    for before in reversed(words[max(0, at - 4) : at]):
-        if before in _OPENS:
-            return True
-        if before in _ENDS or not before[0].isalpha():
-            return False
-    return False
+    return _opener(words, at) is not None
 
 
 def _may_be_noun(word: str) -> bool:
-    closed = word in _ENDS or word in _OPENS or word in NO_NOUNS or word in ABOUT
+    closed = word in _ENDS or word in _OPENS or word in ABOUT
+    closed = closed or not NO_NOUNS.isdisjoint((word, singular(word)))  # ``stands`` as ``stand``
     return word[0].isalpha() and not closed and not _PARTICIPLE.match(word)
+
+
+def _says_what_it_does(words: Sequence[str], at: int) -> bool:
+    """Whether a word in -s is the verb of the noun before it: ``a cat yawns``, no ``two cat toys``.
+
+    No plural stands right behind another noun, but where it is one of several.
+    """
+    if not at or not _IN_S.match(words[at]) or words[at - 1] not in lexicon():
+        return False
+    return _opener(words, at) not in _SEVERAL
+
+
+def _opener(words: Sequence[str], at: int) -> str | None:
+    """The determiner or number that opens the phrase of a word; None without one."""
+    for before in reversed(words[max(0, at - 4) : at]):
+        if before in _OPENS:
+            return before
+        if before in _ENDS or not before[0].isalpha():
+            return None
+    return None
 
 
 def spacy_nouns(model: str) -> Finder:

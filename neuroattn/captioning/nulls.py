@@ -2,7 +2,8 @@
 
 They are what a caption of nothing looks like. Each is a target with a noise ceiling whose
 responses were permuted, once over training images and once over test images, so it has the same
-distribution, the same number of images and the same solver behind it.
+distribution, the same number of images and the same solver behind it. Each has an order of its own:
+under one order for all, targets that share a signal would share its chance, as if there were one.
 """
 
 from __future__ import annotations
@@ -72,11 +73,11 @@ def refitted(side: Side, columns: Ids, again: Again) -> Nulls:
     images, responses = training_rows(
         side.view, side.train, ResponsesMode.mean, columns, sessions=again.config.sessions
     )
-    shuffled = generator(again.seed, "nulls", "train", side.unit.name).permutation(len(responses))
+    order = generator(again.seed, "nulls", "train", side.unit.name)
     train = TrainingSet(
         features=again.features,
         images=images,
-        responses=np.ascontiguousarray(responses[shuffled]),
+        responses=np.ascontiguousarray(order.permuted(responses, axis=0)),
         targets=side.unit.data.targets.iloc[columns].reset_index(drop=True),
         seed=derive_seed(again.seed, "nulls", side.unit.name),
         work=again.work,
@@ -121,8 +122,8 @@ def _tested(
     """Correlation and its p over test images, or over those ``held`` out to select."""
     images, name = (side.test, "test") if held is None else (held, "selection")
     measured = side.view.image_responses(images, ResponsesMode.mean, columns=columns)
-    order = generator(seed, "nulls", name, side.unit.name).permutation(len(measured))
-    r = np.nan_to_num(pearson(predicted, measured[order]))
+    order = generator(seed, "nulls", name, side.unit.name)
+    r = np.nan_to_num(pearson(predicted, order.permuted(measured, axis=0)))
     return r, one_sided(r, len(measured))
 
 

@@ -383,7 +383,7 @@ STAGES = (
     ),
     Stage(
         name="caption",
-        version=6,
+        version=7,
         about="say in words what each target prefers: its weight as a natural embedding, captioned",
         reads=("caption", "captioner", "seed"),
         also_reads=_drawn_with,

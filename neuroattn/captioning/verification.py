@@ -151,7 +151,8 @@ class _Draws:
         fold = np.zeros(len(ranks), dtype=np.int64)
         self.score = pearson(similarity, ranks)
         total, known = np.zeros(draws), np.zeros(draws)
-        for _, r in bootstrap_r(similarity, ranks, fold, draws=draws, seed=seed):
+        for part, drawn in bootstrap_r(similarity, ranks, fold, draws=draws, seed=seed):
+            r = np.where(np.isnan(self.score[part]), np.nan, drawn)  # scored or not, as it is
             total += np.nansum(r, axis=1)
             known += np.isfinite(r).sum(axis=1)
         self.mean = np.divide(total, known, out=np.full(draws, np.nan), where=known > 0)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from neuroattn.core.errors import EXIT_FAILED
+from neuroattn.core.resources import user_path
+from neuroattn.data.folders import target_folder
 from neuroattn.data.manifests.load import load_manifest, manifests
 from neuroattn.data.manifests.plan import (
     Plan,
@@ -41,8 +44,11 @@ def run(action: str, words: list[str]) -> int:
     return _ACTIONS[action](parser.parse_args(words))
 
 
-def _root(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    parser.add_argument("--root", type=Path, required=required, help="folder of the dataset")
+def _root(
+    parser: argparse.ArgumentParser, *, required: bool, kind: Callable[[str], Path] = user_path
+) -> None:
+    # A shell expands ~ after a space, and leaves it after =.
+    parser.add_argument("--root", type=kind, required=required, help="folder of the dataset")
 
 
 def _workers(parser: argparse.ArgumentParser) -> None:
@@ -145,14 +151,13 @@ def _print_commands(plan: Plan, arguments: argparse.Namespace) -> None:
     for command in commands(plan):
         print(f"  {command}")
     if plan.manifest.source:
-        words = ["neuroattn data download", arguments.dataset]
+        words = ["neuroattn", "data", "download", arguments.dataset]
         words += ["--subset", arguments.subset] if arguments.subset else []
         for subject in arguments.subject:
             words += ["--subject", subject]
         words += ["--root", str(plan.root or "DIR"), "--accept-terms"]
-        print(
-            f"or, with the extra neuroattn[s3], after the terms were accepted:\n  {' '.join(words)}"
-        )
+        print("or, with the extra neuroattn[s3], after the terms were accepted:")
+        print(f"  {shlex.join(words)}")
 
 
 def _download_arguments(parser: argparse.ArgumentParser) -> None:
@@ -160,8 +165,8 @@ def _download_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accept-terms", action="store_true", help="you accept the terms")
     parser.add_argument("--source", help="another base address: s3://, https:// or a folder")
     parser.add_argument("--endpoint", help="address of another server that speaks S3")
-    parser.add_argument("--lock", type=Path, help="lock with the digests to demand")
-    _root(parser, required=True)
+    parser.add_argument("--lock", type=user_path, help="lock with the digests to demand")
+    _root(parser, required=True, kind=target_folder)
     _workers(parser)
 
 
@@ -193,7 +198,7 @@ def _download(arguments: argparse.Namespace) -> int:
 
 def _verify_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--lock", type=Path, help="the lock; DIR/locks/<dataset>.json if it is there"
+        "--lock", type=user_path, help="the lock; DIR/locks/<dataset>.json if it is there"
     )
     parser.add_argument("--structure", action="store_true", help="also of files that are locked")
     _root(parser, required=True)
@@ -226,7 +231,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _lock_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lock", type=Path, help="where to write; DIR/locks/<dataset>.json")
+    parser.add_argument("--lock", type=user_path, help="where to write; DIR/locks/<dataset>.json")
     parser.add_argument("--renew", action="store_true", help="replace digests that differ")
     parser.add_argument(
         "--unverified", action="store_true", help="do not check the structure first"

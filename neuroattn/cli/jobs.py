@@ -34,10 +34,10 @@ from neuroattn.core.errors import (
 )
 from neuroattn.core.logs import debugging
 from neuroattn.pipeline.build import describe, run_stage
+from neuroattn.pipeline.status import RESULTS
 
 log = logging.getLogger("neuroattn.cli")
 
-RESULTS = "results"
 SIGNALLED = (EXIT_SIGINT, EXIT_SIGTERM)
 
 # With this code submitit leaves a job that it has put back into the queue.

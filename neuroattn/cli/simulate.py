@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from neuroattn.cli.jobs import leave_on_sigterm
+from neuroattn.core.resources import user_path
 
 KEYS = ("size", "seed", "subjects", "versions", "experiments", "form")
 NSD, THINGS = "nsd", "things_eeg2"
@@ -100,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         help="synthetic,imagery or none: NSD's further sessions (tiny: both; else none)",
     )  # fmt: skip
     parser.add_argument(
-        "--pictures", type=Path, metavar="DIR",
+        "--pictures", type=user_path, metavar="DIR",
         help="also draw scenes, what they are made of and the planted regions, as PNG, in DIR",
     )  # fmt: skip
     return parser

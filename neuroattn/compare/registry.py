@@ -120,7 +120,7 @@ def _label(config: Any) -> str:
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="compare",
-        version=2,
+        version=3,
         about="compare encoders on the same test images: differences, ensemble, groups of subjects",
         reads=("compare", "scoring.permutations", "scoring.bootstraps", "seed"),
         parents=lambda _config: (),

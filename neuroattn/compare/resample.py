@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from neuroattn.core.seeding import derive_seed
 from neuroattn.stats.bootstrap import bootstrap_r, percentile_interval
-from neuroattn.stats.correlation import is_constant
 from neuroattn.stats.multiple import benjamini_hochberg, exceedance
 from neuroattn.stats.paired import exchange_models, two_sided
 from neuroattn.stats.partition import partition
@@ -156,12 +155,10 @@ class Resampler:
         ]
         for blocks in zip(*streams, strict=True):
             columns = blocks[0][0]
-            r = {}
-            for name, table, (_, drawn) in zip(self.plan.models, predicted, blocks, strict=True):
-                # A prediction that never varies explains nothing; it is no missing value.
-                given_up = is_constant(table[:, columns]) & np.isfinite(table[0, columns])
-                r[name] = np.where(given_up & ~is_constant(measured[:, columns]), 0.0, drawn)
-            yield columns, r
+            yield (
+                columns,
+                {name: drawn for name, (_, drawn) in zip(self.plan.models, blocks, strict=True)},
+            )
 
     def _intervals(self, columns: slice, r: Mapping[str, Floats]) -> None:
         member, out = self._member[columns], self.result

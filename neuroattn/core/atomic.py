@@ -101,11 +101,11 @@ def check_writable(root: Path) -> None:
     ------
     StorageError : ``root`` cannot be made or written.
     """
-    probe = ensure_folder(root) / f".probe.{os.getpid()}"
+    probe = ensure_folder(root) / f".probe.{secrets.token_hex(4)}"
     try:
         with storage_errors(root):
             probe.write_text("")
-            probe.unlink()
+            probe.unlink(missing_ok=True)
     except StorageError:
         raise
     except OSError as error:

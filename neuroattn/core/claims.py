@@ -196,6 +196,10 @@ def _try_claim(place: Path, watch: _Watch, record: dict[str, Any]) -> Claim | No
             return None
         finally:
             draft.unlink(missing_ok=True)
+    # A number is free again once its owner released it and the next one swept it away.
+    if _latest(place) != file:
+        file.unlink(missing_ok=True)
+        return None
     for older in place.glob("[0-9]*.json"):
         if int(older.stem) < number:
             older.unlink(missing_ok=True)

@@ -127,8 +127,9 @@ class DigestCache:
         return result
 
     def _load(self) -> dict[tuple[str, str], str]:
+        address = f"{self.path.absolute().as_uri()}?mode=ro"
         try:
-            with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as database:
+            with closing(sqlite3.connect(address, uri=True)) as database:
                 rows = database.execute("SELECT path, stat, digest FROM digests").fetchall()
         except sqlite3.Error:
             return {}

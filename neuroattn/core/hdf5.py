@@ -7,6 +7,7 @@ makes the read fail instead.
 from __future__ import annotations
 
 import io
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroattn.core.atomic import atomic_path
-from neuroattn.core.errors import ArtefactError, NeuroattnError
+from neuroattn.core.errors import ArtefactError
 
 CHUNK_BYTES = 1 << 20
 
@@ -28,12 +29,17 @@ def create_hdf5(path: Path) -> Iterator[h5py.File]:
 
     Raises
     ------
-    StorageError : the disk refused a write; the block ran on to its end all the same.
+    StorageError : the disk refused a write; the block ran on to its end all the same, or until
+        it read that back.
     """
     with atomic_path(path) as temporary, _Shield(temporary) as shield:
-        with h5py.File(shield, "w", track_order=True) as file:
-            yield file
-            file.flush()
+        try:
+            with h5py.File(shield, "w", track_order=True) as file:
+                yield file
+                file.flush()
+        except Exception:
+            shield.settle()  # what was dropped cannot be read back: the refusal is the cause
+            raise
         shield.settle()
 
 
@@ -138,12 +144,12 @@ def _chunks(shape: Sequence[int], dtype: np.dtype[Any], size: int) -> tuple[int,
 
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
-    """Open a file for reading; damage found on the way is an `ArtefactError`."""
+    """Open a file for reading; damage that HDF5 finds on the way is an `ArtefactError`."""
     try:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError) as error:
-        if isinstance(error, FileNotFoundError | NeuroattnError):
+        if not is_damage(error):
             raise
         raise ArtefactError(
             "the HDF5 file is damaged",
@@ -151,3 +157,14 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
             found=error,
             fix="delete its folder and run again",
         ) from error
+
+
+def is_damage(error: OSError | RuntimeError) -> bool:
+    """Whether HDF5 says that a file is not what it was.
+
+    What the system refuses has an errno, and what a caller raised while the file was open did not
+    come from h5py.
+    """
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    module = str(frame.f_globals.get("__name__"))
+    return getattr(error, "errno", None) is None and module.partition(".")[0] == "h5py"

@@ -22,6 +22,11 @@ CEILINGS = ("nc", "r_squared_over_nc", "r_squared_over_nc_capped", "n_images")
 RESAMPLED = ("r_low", "r_high", "p", "q", "p_max")
 FOLDS = ("fold", "image", "side")
 ROI_SEPARATOR = "|"
+# Names that somebody gave: a region called 17 and a subject called 01 are no numbers.
+TEXT = (
+    "subject", "hemisphere", "rois", "roi", "region", "network", "parcel", "file", "source",
+    "sha256",
+)  # fmt: skip
 
 
 def write_tsv(path: Path, frame: pd.DataFrame) -> None:
@@ -31,13 +36,15 @@ def write_tsv(path: Path, frame: pd.DataFrame) -> None:
 
 
 def read_tsv(path: Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Read a table; text stays text (a ROI called ``NA`` is no missing value).
+    """Read a table; text stays text: a ROI called ``NA`` is not missing, one called 17 no number.
 
     Raises
     ------
     ArtefactError : one of ``columns`` is not there.
     """
-    frame = pd.read_csv(path, sep="	", na_values=[MISSING], keep_default_na=False)
+    frame = pd.read_csv(
+        path, sep="\t", na_values=[MISSING], keep_default_na=False, dtype=dict.fromkeys(TEXT, str)
+    )
     absent = [name for name in columns if name not in frame.columns]
     if absent:
         raise ArtefactError(

@@ -23,12 +23,13 @@ from neuroattn.core.tables import ROI_SEPARATOR, TARGETS, TRIALS
 from neuroattn.data.algonauts2023_files import HEMISPHERES, find
 from neuroattn.data.array_files import open_npy
 from neuroattn.data.dataset import Description, ResponseBlock, Splits, Stimuli
+from neuroattn.data.nsd import layout
 from neuroattn.data.registry import Algonauts2023Config
 from neuroattn.data.restricted_pickle import read_labels_dictionary
 from neuroattn.data.stimuli import PictureFiles
 
 _MIB = 1 << 20
-DEGREES = 8.4  # visual angle of a picture's side, that of NSD
+_CITATION = "Gifford et al. 2023, The Algonauts Project 2023 Challenge, arXiv:2301.03198"
 Ids = NDArray[np.int64]
 
 
@@ -57,17 +58,21 @@ class Algonauts2023Dataset:
     @property
     def description(self) -> Description:
         """What was recorded."""
+        simulated = self.files.simulated is not None
         return Description(
-            name=f"Algonauts 2023 {self.files.subject}",
-            species="human",
-            modality="fMRI, 7 T",
+            name=f"{'Simulated Algonauts' if simulated else 'Algonauts'} 2023 {self.files.subject}",
+            species="none: simulated" if simulated else "human",
+            modality="simulated responses in the form of fMRI" if simulated else "fMRI, 7 T",
             units="betas, z-scored within sessions and averaged over repeats",
             space="fsaverage",
-            licence="NSD Terms and Conditions; images under the terms of COCO; no redistribution",
-            citation="Gifford et al. 2023, The Algonauts Project 2023 Challenge, arXiv:2301.03198",
+            licence=layout.OUR_TERMS if simulated else layout.TERMS,
+            citation=f"simulated by neuroattn in the form of {_CITATION}"
+            if simulated
+            else _CITATION,
             description=f"{len(self.files.test)} test images have no responses; z-scores used all "
             "images of a session, test images included",
-            degrees=DEGREES,
+            simulated=simulated,
+            degrees=layout.DEGREES,
         )
 
     @cached_property

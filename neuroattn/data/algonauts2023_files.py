@@ -20,6 +20,7 @@ from pathlib import Path
 from neuroattn.core.errors import ConfigError, DataError, LeakError, MissingDataError
 from neuroattn.core.resources import user_path
 from neuroattn.data.files import existing_file, named, of_all_subjects
+from neuroattn.data.nsd import layout
 from neuroattn.data.registry import Algonauts2023Config
 
 HEMISPHERES = ("lh", "rh")
@@ -38,6 +39,7 @@ class Algonauts2023Files:
     responses: tuple[Path, ...]
     vertices: tuple[Path, ...]
     names: Mapping[str, Path]
+    simulated: Path | None = None
 
     def labels(self, collection: str, hemisphere: str, space: str) -> Path:
         """Labels of a collection on the vertices of the challenge, or on all of fsaverage."""
@@ -53,7 +55,9 @@ class Algonauts2023Files:
             for side in HEMISPHERES
             for space in ("challenge", "fsaverage")
         ]
-        return {path.relative_to(self.root).as_posix(): path for path in sorted(files)}
+        found = {path.relative_to(self.root).as_posix(): path for path in sorted(files)}
+        # The marker may stand above the root, and is the same wherever it stands.
+        return found | ({self.simulated.name: self.simulated} if self.simulated else {})
 
     @property
     def _masks(self) -> Path:
@@ -99,6 +103,7 @@ def find(config: Algonauts2023Config) -> Algonauts2023Files:
         responses=tuple(fmri / f"{side}_training_fmri.npy" for side in HEMISPHERES),
         vertices=tuple(masks / f"{side}.all-vertices_fsaverage_space.npy" for side in HEMISPHERES),
         names=names,
+        simulated=layout.simulation(root),
     )
     for name, path in files.all().items():
         existing_file(path, f"the file {name}", fix=_FETCH)

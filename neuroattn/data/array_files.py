@@ -16,7 +16,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroattn.core.errors import DataError, NeuroattnError, SecurityError
+from neuroattn.core.errors import DataError, SecurityError
+from neuroattn.core.hdf5 import is_damage
 
 _MAGIC = b"\x93NUMPY"
 
@@ -116,7 +117,7 @@ def _damage_told(path: Path, key: str) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        if isinstance(error, NeuroattnError):
+        if not is_damage(error):
             raise
         raise DataError(
             "the HDF5 file cannot be read",

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neuroattn.core.artefact import Artefact, ArtefactWriter
-from neuroattn.core.errors import DataError
+from neuroattn.core.errors import DataError, NeuroattnError
 from neuroattn.core.tables import read_tsv
 from neuroattn.data.dataset import Dataset
 from neuroattn.data.simulate.rules import (
@@ -58,6 +58,8 @@ def write_truth(out: ArtefactWriter, dataset: Dataset) -> None:
         with out.hdf5(FILE) as file:
             file.attrs["label"] = LABEL
             _fill(file, files, dataset.targets)
+    except NeuroattnError:  # of our own files: a full disk, say
+        raise
     except (OSError, KeyError, ValueError, IndexError) as error:
         raise DataError(
             "the planted truth of this simulation cannot be read", file=files["truth.h5"],

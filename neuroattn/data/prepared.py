@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.errors import ConfigError, DataError
-from neuroattn.core.tables import IMAGES, TARGETS, TRIALS, read_tsv
+from neuroattn.core.tables import IMAGES, MISSING, TARGETS, TRIALS, read_tsv
 from neuroattn.data.dataset import ResponseBlock, Splits
 from neuroattn.data.files import named
 from neuroattn.data.registry import ResponsesMode
@@ -423,11 +423,8 @@ class Prepared:
 
 
 def _typed(path: Path, columns: tuple[str, ...], text: tuple[str, ...]) -> pd.DataFrame:
-    frame = read_tsv(path, columns)
-    # A subject "01" would come back as the number 1, so text is read again as text.
-    words = pd.read_csv(path, sep="\t", usecols=list(text), dtype=str, keep_default_na=False)
     whole = {name: "Int64" for name in ("run", "vertex") if name in columns}
-    return frame.assign(**{column: words[column] for column in text}).astype(whole)
+    return read_tsv(path, columns).fillna(dict.fromkeys(text, MISSING)).astype(whole)
 
 
 def _ids(images: ArrayLike) -> Ids:

@@ -103,7 +103,7 @@ class ThingsEeg2Dataset:
         notes += ["repeats averaged"] if self.config.average else []
         left_out = self.config.leave_out
         notes += [f"tested on {left_out}, trained on all others"] if left_out else []
-        simulated = (self.files.root / SIMULATED).is_file()
+        simulated = self.files.simulated is not None
         return Description(
             name=f"{'THINGS-MEG' if meg else 'THINGS-EEG2'} {', '.join(self.files.responses)}"
             + (" (simulated)" if simulated else ""),
@@ -206,7 +206,6 @@ class ThingsEeg2Dataset:
         raise IndexError(row)
 
 
-SIMULATED = "simulated.json"
 _EEG_SOURCE = "Gifford et al. 2022, NeuroImage 264:119754"
 _MEG_SOURCE = "Hebart et al. 2023, eLife 12:e82580"
 

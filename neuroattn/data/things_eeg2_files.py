@@ -35,6 +35,7 @@ from neuroattn.data.registry import ThingsEeg2Config, ThingsMegConfig
 
 SIDES = ("training", "test")
 METADATA = "image_metadata.npy"
+SIMULATED = "simulated.json"
 _PICTURES = (".jpg", ".jpeg", ".png")
 _IMAGE_FOLDERS = ("", "image_set", "images", "Image_set", "Image_set_Resize")
 _EEG = {
@@ -75,18 +76,20 @@ class ThingsFiles:
     responses : subject -> side -> file.
     pictures : side -> pictures in the order of the responses.
     metadata : the list of pictures, where there is one.
+    simulated : the file that only a simulation has.
     """
 
     root: Path
     responses: Mapping[str, Mapping[str, Path]]
     pictures: Mapping[str, list[Shown]]
     metadata: Path | None
+    simulated: Path | None = None
 
     def all(self) -> dict[str, Path]:
         """Every file by its name relative to the dataset's folder."""
         files = [path for sides in self.responses.values() for path in sides.values()]
         files += [one.path for side in self.pictures.values() for one in side]
-        files += [] if self.metadata is None else [self.metadata]
+        files += [path for path in (self.metadata, self.simulated) if path]
         return {path.relative_to(self.root).as_posix(): path for path in files}
 
 
@@ -131,7 +134,9 @@ def find(config: ThingsEeg2Config) -> ThingsFiles:
         for subject in config.subjects
     }
     pictures, metadata = _pictures(root, responses[config.subjects[0]])
-    return ThingsFiles(root, responses, pictures, metadata)
+    marker = root / SIMULATED
+    simulated = marker if marker.is_file() else None
+    return ThingsFiles(root, responses, pictures, metadata, simulated)
 
 
 def _subjects_in(

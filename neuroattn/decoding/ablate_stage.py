@@ -67,10 +67,8 @@ def run(context: StageContext) -> StageResult:
             for side, brain in zip(loaded.sides, brains, strict=True)
         ]
     context.out.table("contributions.tsv", pd.concat(maps, ignore_index=True))
-    context.out.table("targets.tsv", pd.read_csv(
-        context.parents["prepare"].path("targets.tsv"), sep="\t", keep_default_na=False
-    ))  # fmt: skip
-    return StageResult(metrics=_metrics(table), methods=_methods(brains, options))
+    context.out.table("targets.tsv", context.parents["prepare"].table("targets.tsv"))
+    return StageResult(metrics=_metrics(table), methods=_methods(brains, table, options))
 
 
 def load(context: StageContext) -> Loaded:
@@ -192,11 +190,9 @@ def _metrics(table: pd.DataFrame) -> dict[str, float]:
     return found_in
 
 
-def _methods(brains: list[Brain], options: AblationConfig) -> str:
+def _methods(brains: list[Brain], table: pd.DataFrame, options: AblationConfig) -> str:
     partial = isinstance(brains[0].masking, PartialProducts)
-    concepts = sum(name.startswith(CONCEPT) for name in brains[0].task.measure(
-        brains[0].masking.whole()
-    ))  # fmt: skip
+    concepts = sum(str(name).startswith(CONCEPT) for name in table["measure"].unique())
     return (
         f"{len(brains[0].networks)} networks were left out ({DROP}) or kept alone ({KEEP}) at test"
         " time by setting standardised inputs to their training mean"

@@ -11,6 +11,7 @@ measure, so that p is finer than 1 / controls; q is Benjamini-Hochberg over the 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,6 +32,8 @@ from neuroattn.decoding.partial import (
 from neuroattn.stats import retrieval
 from neuroattn.stats.multiple import benjamini_hochberg, exceedance
 from neuroattn.stats.retrieval import DIRECTIONS, IMAGE_FROM_BRAIN
+
+log = logging.getLogger("neuroattn.decoding")
 
 Array = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]
@@ -206,6 +209,7 @@ def ablate(
     of the controls' values; p is one-sided (drop: lower than the controls, keep: higher), q over
     the networks of one mode and measure.
     """
+    brains = _of_common_kinds(brains)
     intact = _mean([brain.task.measure(brain.masking.whole()) for brain in brains])
     rows, nulls = [], []
     for name in brains[0].networks:
@@ -236,6 +240,22 @@ def ablate(
                 )  # fmt: skip
                 nulls.append(sample)
     return _judged(pd.DataFrame(rows), np.array(nulls))
+
+
+def _of_common_kinds(brains: Sequence[Brain]) -> list[Brain]:
+    """The same, measured by the kinds of things that are known of every subject."""
+    known = [{concept.name for concept in brain.task.concepts} for brain in brains]
+    common = set.intersection(*known)
+    others = sorted(set.union(*known) - common)
+    if others:
+        log.info(
+            "kinds that not every subject saw often enough are left out: %s", ", ".join(others)
+        )
+
+    def kept(task: Task) -> Task:
+        return replace(task, concepts=[kind for kind in task.concepts if kind.name in common])
+
+    return [replace(brain, task=kept(brain.task)) for brain in brains]
 
 
 def _both(brain: Brain, columns: Columns) -> dict[str, Measures]:

@@ -6,7 +6,7 @@ import.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -143,8 +143,30 @@ def atlas_files(config: Any) -> Mapping[str, Path]:
     return found
 
 
+def check_one_target(also: Sequence[str]) -> None:
+    """Refuse a decoder of further features: a trial set has pictures of its own, and none of them.
+
+    Raises
+    ------
+    ConfigError : naming the further features.
+    """
+    if also:
+        raise ConfigError(
+            "the decoder predicts further features, which the pictures of a trial set do not have",
+            expected="a decoder of one target: decoder.target.also=[]",
+            found=", ".join(also),
+            fix="decode without decoder.target.also; imagery.gallery compares trials with texts",
+        )
+
+
 def imagined_trials(config: Any) -> Mapping[str, tuple[str, str]]:
-    """The other trial set: its ``prepare`` and ``features``."""
+    """The other trial set: its ``prepare`` and ``features``.
+
+    Raises
+    ------
+    ConfigError : no set is named, or the decoder predicts features that it has none of.
+    """
+    check_one_target([reference for _, reference in _also(config).values()])
     trials, gallery = config.imagery.trials, config.imagery.gallery
     if trials is None:
         raise ConfigError(
@@ -177,11 +199,11 @@ FURTHER_STAGES = (
     ),
     Stage(
         name="imagery",
-        version=3,
+        version=4,
         about="decode imagined or other trials with a decoder that never saw such",
         reads=("imagery", "seed"),
         parents=lambda _: ("prepare", "features", "decode"),
-        cites=lambda config: {**_also(config), **imagined_trials(config)},
+        cites=imagined_trials,
         run="neuroattn.decoding.imagery:run",
         label=lambda config: f"imagery-{config.decoder.name}",
     ),

@@ -16,13 +16,18 @@ from torch import Tensor
 
 from neuroattn.decoding.decoder import Rows
 from neuroattn.decoding.inputs import SubjectInput
-from neuroattn.decoding.losses import unit
+from neuroattn.decoding.losses import unit, unit_blocks
+from neuroattn.decoding.targets import TargetSpace
 
 AT_ONCE = 256  # brains whose gradients are held
 
 
 def contributions(
-    embed: Callable[[Tensor], Tensor], fitted: SubjectInput, inputs: Rows, pictures: Rows
+    embed: Callable[[Tensor], Tensor],
+    fitted: SubjectInput,
+    inputs: Rows,
+    pictures: Rows,
+    space: TargetSpace,
 ) -> dict[str, NDArray[np.float64]]:
     """``sensitivity`` and ``contribution`` of every target (targets,).
 
@@ -33,13 +38,14 @@ def contributions(
     ----------
     embed : inputs (brains, inputs) to embeddings, differentiable.
     inputs, pictures : of the test brains, and the embeddings of their images.
+    space : of these, whose blocks weigh in the cosine as in retrieval.
     """
     targets = len(fitted.columns)
     squares, products = np.zeros(targets), np.zeros(targets)
     for start in range(0, len(inputs), AT_ONCE):
         part = torch.from_numpy(np.array(inputs[start : start + AT_ONCE])).requires_grad_()
         wanted = unit(torch.from_numpy(np.array(pictures[start : start + AT_ONCE])))
-        similar = (unit(embed(part)) * wanted).sum()
+        similar = (unit_blocks(embed(part), space.slices, space.shares) * wanted).sum()
         (gradient,) = torch.autograd.grad(similar, part)
         folded = fitted.fold(gradient.numpy().T)  # (targets, brains)
         squares += np.square(folded, dtype=np.float64).sum(1)

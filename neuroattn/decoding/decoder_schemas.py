@@ -312,6 +312,11 @@ class LossConfig(Section):
         must="be 0 or more",
     )
 
+    @property
+    def mixing(self) -> float:
+        """Share of the epochs, from the first, in which trials are mixed."""
+        return 1.0 if self.kind is LossKind.bimixco else self.mixco_until
+
     def __post_init__(self) -> None:
         super().__post_init__()
         contrasted = self.kind is not LossKind.none and self.contrastive > 0

@@ -112,10 +112,11 @@ class EegProjectDecoder(TrainedDecoder):
         inputs = _one_width(train)
         return EpochEncoder(None, inputs, train.space.dim, self.config.dropout)
 
-    def begin(self, network: DecoderNetwork, train: DecodingSet) -> None:  # noqa: ARG002
-        """Take the linear heads away: the encoder ends at the width of the target."""
-        network.head = nn.Identity()
-        network.retrieval = None
+    def network(self, train: DecodingSet, prior: nn.Module | None = None) -> DecoderNetwork:
+        """Without linear heads: the encoder ends at the width of the target."""
+        network = super().network(train, prior)
+        network.head, network.retrieval = nn.Identity(), None
+        return network
 
     def methods(self) -> str:
         """A sentence for the Methods text."""

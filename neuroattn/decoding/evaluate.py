@@ -51,6 +51,7 @@ class Side:
     target : (images, dim) embeddings of these images.
     centre : mean prediction and mean target over training images; None leaves ``centred`` out.
     training, training_image : (training, dim) embeddings of the training images, and their ids.
+    shown : (images, dim) as ``target``, where that is blurred and ``training`` is not.
     """
 
     subject: str
@@ -60,6 +61,7 @@ class Side:
     centre: tuple[Array, Array] | None = None
     training: Array | None = None
     training_image: Ids | None = None
+    shown: Array | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.image), len(self.predicted), len(self.target)}
@@ -93,7 +95,7 @@ class Side:
         """How near the test images are to those of training."""
         if self.training is None or len(self.training) < 2:
             return None
-        return train_test_overlap(self.target, self.training)
+        return train_test_overlap(self.target if self.shown is None else self.shown, self.training)
 
 
 @dataclass(frozen=True, eq=False)

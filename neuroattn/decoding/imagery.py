@@ -26,8 +26,13 @@ from neuroattn.core.errors import DataError
 from neuroattn.core.hdf5 import add_dataset
 from neuroattn.core.stage import StageContext, StageResult
 from neuroattn.data.prepared import Prepared
-from neuroattn.decoding.ablate_stage import gallery, load
-from neuroattn.decoding.ablation_schemas import Candidates, ImageryConfig, Standardise
+from neuroattn.decoding.ablate_stage import load
+from neuroattn.decoding.ablation_schemas import (
+    Candidates,
+    ImageryConfig,
+    Standardise,
+    check_one_target,
+)
 from neuroattn.decoding.decoder import Ids, Rows
 from neuroattn.decoding.decoder_schemas import Average
 from neuroattn.decoding.load import Loaded, LoadedSide, read_space
@@ -46,9 +51,11 @@ def run(context: StageContext) -> StageResult:
 
     Raises
     ------
+    ConfigError : the decoder predicts more than one feature of a picture.
     DataError : its targets are not those of the decoder, or its gallery is of another space.
     """
     options = context.section("imagery", ImageryConfig)
+    check_one_target(context.parents["decode"].config["decoder"]["target"]["also"])
     loaded = load(context)
     prepared = Prepared(context.parents["imagery/prepare"])
     side = _side_of(loaded, prepared)
@@ -154,7 +161,7 @@ def decode(
         scaled = (responses - mean) / np.where(sd > 0, sd, 1.0)
         standardised = np.asarray(scaled, dtype=np.float32)
     else:
-        standardised = side.input.standardised(responses)
+        standardised = side.standardised_raw(responses)
     image = prepared.trials["image"].to_numpy(dtype=np.int64)
     ids, trials = np.unique(image, return_counts=True)
     if loaded.config.evaluation.average is Average.responses:
@@ -204,7 +211,7 @@ def _gallery(
             expected=f"features of {len(ids)} images", found=f"none of {absent.size}",
             fix="make the features from the trial set of imagery.trials",
         )  # fmt: skip
-    space = read_space(loaded.artefact, loaded.config, [store, *loaded.space.stores[1:]])
+    space = read_space(loaded.artefact, loaded.config, [store])
     wanted = _read(space, store, ids)
     if wanted.shape[1] != loaded.space.dim:
         raise DataError(
@@ -214,9 +221,8 @@ def _gallery(
         )  # fmt: skip
     if options.candidates is Candidates.imagined:
         return wanted, ids
-    several = len(loaded.sides) > 1
-    name = side.unit.name or str(side.unit.data.subjects[0])
-    others, _ = gallery(loaded.artefact, name, several)
+    # As shown, as the imagined ones are: in the blur of a prior the two would lie apart.
+    others = loaded.space.read(side.test)
     return np.vstack([wanted, others]), np.concatenate([ids, -1 - side.test])
 
 

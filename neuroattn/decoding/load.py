@@ -17,10 +17,10 @@ from neuroattn.core.errors import ArtefactError
 from neuroattn.data.prepared import Prepared
 from neuroattn.data.registry import DATASETS, DatasetConfig, ResponsesMode
 from neuroattn.data.splits import folds
+from neuroattn.data.store_scale import SessionScale
 from neuroattn.decoding.decoder import WEIGHTS, DecodingSet, FittedDecoder, Ids, Rows, SubjectRows
 from neuroattn.decoding.decoder_schemas import DecoderConfig
 from neuroattn.decoding.inputs import SubjectInput
-from neuroattn.decoding.network import DecoderNetwork
 from neuroattn.decoding.registry import DECODERS
 from neuroattn.decoding.ridge import FittedRidge, RidgeDecoder
 from neuroattn.decoding.sides import on_scale
@@ -54,6 +54,18 @@ class LoadedSide:
         found = self.view.image_responses(self.test, ResponsesMode.mean, columns=self.input.columns)
         return self.input.standardised(found)
 
+    def standardised_raw(self, responses: Rows) -> Rows:
+        """Raw responses (rows, targets) of sessions that the fit has no z-scores of.
+
+        All training trials stand in for their session: with the raw mean and deviation over these
+        they become what z-scores are in the fit.
+        """
+        scale = self.view.scale
+        if isinstance(scale, SessionScale):
+            mean, sd = (part[self.input.columns] for part in over_sessions(scale))
+            responses = np.asarray((responses - mean) / sd, dtype=np.float32)
+        return self.input.standardised(responses)
+
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
@@ -69,6 +81,14 @@ class Loaded:
         """Embeddings (rows, dim) of standardised responses (rows, targets)."""
         inputs = self.sides[subject].input.projected(standardised)
         return self.space.normalised(self.model.embed(subject, inputs))
+
+
+def over_sessions(scale: SessionScale) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation (targets,) of the trials of all sessions together."""
+    share = (scale.trials / scale.trials.sum())[:, None]
+    mean = (share * scale.mean).sum(0)
+    variance = (share * (scale.sd**2 + (scale.mean - mean) ** 2)).sum(0)
+    return mean, np.sqrt(variance)
 
 
 def load_decoder(artefact: Artefact, prepare: Artefact, stores: Sequence[FeatureStore]) -> Loaded:
@@ -93,7 +113,7 @@ def load_decoder(artefact: Artefact, prepare: Artefact, stores: Sequence[Feature
         for unit in units_of(prepared)
     ]
     space = read_space(artefact, config, stores)
-    model = _model(artefact, config, space, sides)
+    model = read_model(artefact, config, space, sides)
     return Loaded(artefact, config, model, space, sides)
 
 
@@ -122,15 +142,21 @@ def read_space(
     return TargetSpace(blocks, config.target.pool, config.target.scale, stores)
 
 
-def _model(
+def read_model(
     artefact: Artefact, config: DecoderConfig, space: TargetSpace, sides: Sequence[LoadedSide]
 ) -> FittedDecoder:
+    """The fitted decoder itself; it embeds, and knows no prior.
+
+    Raises
+    ------
+    ArtefactError : the weights are not those of this decoder.
+    """
     arrays = _arrays(artefact, WEIGHTS)
     decoder = DECODERS.load(config.name)(config)
     if isinstance(decoder, RidgeDecoder):
         return _ridge(arrays, space, sides)
     train = _shapes(artefact, space, sides)
-    network = DecoderNetwork(decoder.encoder(train), space.dim, len(space.blocks), config)  # type: ignore[arg-type]
+    network = decoder.network(train)
     try:
         network.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
     except RuntimeError as error:

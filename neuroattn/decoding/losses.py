@@ -15,6 +15,7 @@ Every loss is a mean over brains in float32, whatever the precision of the netwo
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -33,6 +34,14 @@ def wide(values: Tensor) -> Tensor:
 def unit(values: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim"]:
     """Rows of length 1, in float32."""
     return functional.normalize(wide(values), dim=-1)
+
+
+def unit_blocks(
+    values: Float[Tensor, "rows dim"], slices: Sequence[slice], shares: Sequence[float]
+) -> Float[Tensor, "rows dim"]:
+    """Rows of length 1, of which each block has the root of its share."""
+    pairs = zip(slices, shares, strict=True)
+    return torch.cat([unit(values[:, at]) * share**0.5 for at, share in pairs], dim=1)
 
 
 class _Held(torch.autograd.Function):

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from neuroattn.decoding.decoder_schemas import LossConfig, TrainedDecoderConfig
+from neuroattn.decoding.decoder_schemas import TrainedDecoderConfig
 from neuroattn.training.batches import Batch
 
 Inputs = Float[Tensor, "rows inputs"]
@@ -76,7 +76,7 @@ class DecoderNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.loss_config = encoder, config.loss
-        self.limit = round(mixing_share(config.loss) * config.training.epochs)
+        self.limit = round(config.loss.mixing * config.training.epochs)
         self.head: nn.Module = Head(encoder.width, dim, config.rank)
         self.retrieval: nn.Module | None = None
         if config.head:
@@ -125,11 +125,6 @@ class DecoderNetwork(nn.Module):
         """State without the prior, for the fitted decoder."""
         state = self.state_dict()
         return {name: value for name, value in state.items() if not name.startswith("prior.")}
-
-
-def mixing_share(loss: LossConfig) -> float:
-    """Share of the epochs in which trials are mixed."""
-    return 1.0 if loss.kind.value == "bimixco" else loss.mixco_until
 
 
 def subject_inputs(batch: Batch) -> list[Tensor]:

@@ -5,7 +5,7 @@ persistent buffer, and whatever it learns a parameter, so that a resumed run kno
 is made by ``PRIORS.load(name)(config, bank)``. During training, and only then,
 
 - `targets_for` is asked for the embeddings of a batch,
-- `observe` is told how similar the pairs of this batch were,
+- `observe` is told how similar the pairs of this batch were, those of mixed trials left out,
 - `end_epoch` is called when all rows were seen, before the first batch of the next epoch.
 
 With several processes all of them are told the same rows in the same order, so their states agree.

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 
 from neuroattn.core.artefact import ArtefactWriter
 from neuroattn.core.config import restore
-from neuroattn.core.errors import DataError
+from neuroattn.core.errors import ConfigError, DataError
 from neuroattn.core.hdf5 import add_dataset
 from neuroattn.data.prepared import Prepared
 from neuroattn.data.stimuli import read_with_digest
 from neuroattn.decoding.blur_prior import BlurPrior
 from neuroattn.decoding.evaluate import Evaluation, Side, evaluate
 from neuroattn.features.blur import Blur
-from neuroattn.features.blur_schemas import BlurConfig
+from neuroattn.features.blur_schemas import BlurConfig, BlurKind
 from neuroattn.features.images import fit_picture
 
 FACTS, TABLE, EXAMPLES = "prior.json", "uncertainty.tsv", "prior_examples.h5"
@@ -87,6 +87,8 @@ def keep_prior(
     subjects: Sequence[str],
     blur: dict[str, Any],
     read: Callable[[int], NDArray[np.uint8]],
+    *,
+    size: int,
 ) -> dict[str, float]:
     """Write what the prior knows; returns figures of it.
 
@@ -94,6 +96,7 @@ def keep_prior(
     ----------
     blur : kind and parameters of the stored blur.
     read : gives the picture of an image id.
+    size : side of the pictures that were embedded.
     """
     table = pair_table(prior, subjects)
     out.table(TABLE, table)
@@ -103,7 +106,7 @@ def keep_prior(
         config = _blur_config(blur)
         shown = table.iloc[chosen]
         pairs = zip(shown["image"].tolist(), shown["blur"].tolist(), strict=True)
-        pictures = [both_ways(read(int(image)), config, float(at)) for image, at in pairs]
+        pictures = [both_ways(read(int(image)), config, float(at), size) for image, at in pairs]
         with out.hdf5(EXAMPLES) as file:
             add_dataset(file, "pictures", np.stack(pictures))
             add_dataset(file, "pair", chosen)
@@ -165,12 +168,22 @@ def extremes(table: pd.DataFrame, count: int = SHOWN) -> NDArray[np.int64]:
     return np.concatenate([known[:count], known[::-1][:count]])
 
 
-def both_ways(picture: NDArray[np.uint8], config: BlurConfig, strength: float) -> NDArray[np.uint8]:
-    """The picture as it was shown and under a blur, (2, side, side, 3)."""
+def both_ways(
+    picture: NDArray[np.uint8], config: BlurConfig, strength: float, size: int
+) -> NDArray[np.uint8]:
+    """The picture as it was shown and under a blur, (2, side, side, 3).
+
+    Parameters
+    ----------
+    size : side of the pictures that were embedded, whose pixels cells of ``lowres`` are told in.
+    """
     shown = fit_picture(picture, SIDE)
-    if strength <= 0:
+    if config.kind is BlurKind.lowres:
+        strength = max(1.0, strength * SIDE / size)  # no cell is smaller than a pixel
+    try:
+        blur = Blur(replace(config, levels=[strength]), SIDE, torch.device("cpu"))
+    except ConfigError:  # no blur, or too little to be seen
         return np.stack([shown, shown])
-    blur = Blur(replace(config, levels=[strength]), SIDE, torch.device("cpu"))
     pixels = torch.from_numpy(shown).permute(2, 0, 1)[None].float()
     blurred = blur(pixels, 1)[0].permute(1, 2, 0).round().clamp(0, 255)
     return np.stack([shown, blurred.numpy().astype(np.uint8)])

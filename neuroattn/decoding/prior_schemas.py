@@ -133,5 +133,7 @@ PRIORS = Registry(
     },
 )
 
-# Those that know every blur before training begins, so that a closed form can take them.
-BEFOREHAND = ("none", "uniform", "lowres", "fovea", "reliability")
+# Those with one blur for all pictures, and those that know every blur before training begins, so
+# that a closed form can take them.
+FIXED = ("none", "uniform", "lowres", "fovea")
+BEFOREHAND = (*FIXED, "reliability")

@@ -17,6 +17,7 @@ from neuroattn.decoding.ablation_schemas import FURTHER_STAGES
 from neuroattn.decoding.blur_levels import ORIGINAL, Levels, check_levels
 from neuroattn.decoding.decoder_schemas import (
     DecoderConfig,
+    Negatives,
     RidgeDecoderConfig,
     TrainedDecoderConfig,
 )
@@ -26,7 +27,7 @@ from neuroattn.decoding.network_schemas import (
     RidgeMlpConfig,
     SequenceGptConfig,
 )
-from neuroattn.decoding.prior_schemas import BEFOREHAND, PRIORS
+from neuroattn.decoding.prior_schemas import BEFOREHAND, FIXED, PRIORS
 
 __all__ = [  # keys stand in files of their own
     "PRIORS",
@@ -118,20 +119,40 @@ def _label(config: Any) -> str:
 
 
 def check_prior(config: Any) -> None:
-    """Refuse a prior that learns while it trains, for a decoder that is not trained by gradients.
+    """Refuse a prior that this decoder and its loss cannot be trained with.
 
     Raises
     ------
     ConfigError : the two do not go together.
     """
-    learns = config.prior.name not in BEFOREHAND
-    if learns and not isinstance(config.decoder, TrainedDecoderConfig):
+    prior, decoder = config.prior.name, config.decoder
+    if isinstance(decoder, TrainedDecoderConfig):
+        _check_loss(prior, decoder)
+    elif prior not in BEFOREHAND:
         raise ConfigError(
-            f"decoder={config.decoder.name} has a closed form, so it cannot be asked for other"
+            f"decoder={decoder.name} has a closed form, so it cannot be asked for other"
             " embeddings from epoch to epoch",
             expected=f"prior={', '.join(BEFOREHAND)}",
-            found=f"prior={config.prior.name}",
+            found=f"prior={prior}",
             fix="choose one of these, or a trained decoder, as decoder=ridge_mlp",
+        )
+
+
+def _check_loss(prior: str, decoder: TrainedDecoderConfig) -> None:
+    loss, epochs = decoder.loss, decoder.training.epochs
+    if loss.negatives is Negatives.bank and prior not in FIXED:
+        raise ConfigError(
+            f"prior={prior} has no one blur in which all training images can be negatives",
+            expected=f"prior={', '.join(FIXED)} beside decoder.loss.negatives=bank",
+            found=f"prior={prior}",
+            fix="choose one of these, or set decoder.loss.negatives=batch",
+        )
+    if prior == "ubp" and loss.mixco_share == 1 and round(loss.mixing * epochs) == epochs:
+        raise ConfigError(
+            "prior=ubp learns from trials that are not mixed, and there are none",
+            expected="decoder.loss.mixco_share below 1, or epochs without mixing",
+            found=f"mixco_share=1 in all {epochs} epochs",
+            fix="lower decoder.loss.mixco_share, or choose another prior",
         )
 
 
@@ -147,7 +168,7 @@ def _cites(config: Any) -> Mapping[str, tuple[str, str]]:
 STAGES = (
     Stage(
         name="decode",
-        version=1,
+        version=2,
         about="fit a decoder from responses to image embeddings, and retrieve the test images",
         reads=(
             "decoder",

@@ -62,7 +62,7 @@ class SequenceGpt(Encoder):
 
     def first(self, subject: int, inputs: Tensor) -> Tensor:
         """Tokens (rows, frames, dim) of one subject."""
-        frames = inputs.view(len(inputs), self.trs, -1)
+        frames = inputs.view(len(inputs), self.trs, inputs.shape[1] // self.trs)
         if self.training:
             frames = self._augmented(frames)
         tokens: Tensor = self.subjects[subject](frames).repeat_interleave(self.repeated, 1)
@@ -78,6 +78,8 @@ class SequenceGpt(Encoder):
 
     def rest(self, hidden: Tensor) -> Tensor:
         """Features (rows, dim) at the learned token."""
+        if not len(hidden):  # a batch may have no row of a subject, which transformers refuse
+            return hidden[:, 0]
         tokens = torch.cat([hidden, self.query.expand(len(hidden), 1, -1)], dim=1)
         seen = self.gpt(inputs_embeds=tokens, use_cache=False).last_hidden_state
         out: Tensor = self.pooler(seen[:, -1])

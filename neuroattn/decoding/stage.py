@@ -12,11 +12,13 @@ trained one), ``model.safetensors`` and its sidecars ``input*.safetensors``, ``s
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from neuroattn.core.atomic import ensure_folder
 from neuroattn.core.errors import ConfigError
@@ -202,23 +204,23 @@ class _Job:
         predicted = average_repeats(each, places)[0].astype(np.float32)
         pictures = model.gallery(side.test)
         centre = self._centre(model, number, side, space)
-        training = None
+        shown = training = None
         if len(side.train) * space.dim * 4 <= LARGEST:
-            training = space.read(side.train)
+            shown, training = space.read(side.test), space.read(side.train)
         subject = side.unit.name or str(self.prepared.subjects[0])
         names = sorted(set(self.prepared.trials["subject"].astype(str)))
         tested = Side(
             subject, side.test, predicted, pictures, centre, training,
-            None if training is None else side.train,
+            None if training is None else side.train, shown,
         )  # fmt: skip
-        scores = self._scores(model, number, side, inputs, pictures[places])
+        read = contributions(model.module(number), side.input, inputs, pictures[places], space)
         about = space.identity() | {"averaged": self.config.evaluation.average.value}
         trials, of = side.view.trial_rows(side.test)
         embeddings = Embeddings(
             subject if side.unit.name else "|".join(names), about, predicted, side.test,
             [trials[of == place] for place in range(len(side.test))],
         )  # fmt: skip
-        return _Tested(tested, embeddings, scores)
+        return _Tested(tested, embeddings, self._scores(side, read))
 
     def _centre(
         self, model: FittedDecoder, number: int, side: UnitSide, space: TargetSpace
@@ -230,11 +232,8 @@ class _Job:
         pictures = model.gallery(np.unique(side.rows.images[rows]))
         return predicted.mean(0), pictures.mean(0)
 
-    def _scores(
-        self, model: FittedDecoder, number: int, side: UnitSide, inputs: Rows, pictures: Rows
-    ) -> pd.DataFrame:
+    def _scores(self, side: UnitSide, found: Mapping[str, NDArray[np.float64]]) -> pd.DataFrame:
         """Where the decoder reads: a row for every target of the subject, empty where unread."""
-        found = contributions(model.module(number), side.input, inputs, pictures)
         targets = self.prepared.targets.iloc[side.unit.columns]
         table = targets[["target", "subject", "rois", "hemisphere"]].reset_index(drop=True)
         for name, values in found.items():
@@ -257,7 +256,9 @@ class _Job:
             return {}
         names = person_names(sides, self.prepared)
         pictures = pictures_of(open_dataset(self.dataset).stimuli, self.prepared.images)
-        figures = keep_prior(self.context.out, prior, names, self.stores[0].blur, pictures)
+        store = self.stores[0]
+        size = int(store.artefact.config["backbone"]["image_size"])
+        figures = keep_prior(self.context.out, prior, names, store.blur, pictures, size=size)
         clean = []
         for side, test in zip(sides, tested, strict=True):
             middle = space.read(np.unique(side.rows.images)[:CENTRE_ROWS]).mean(0)

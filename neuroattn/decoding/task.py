@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from neuroattn.decoding import losses
@@ -22,9 +21,8 @@ from neuroattn.stats import retrieval
 from neuroattn.training.batches import Batch, EvaluationLoader
 
 
-@dataclass(frozen=True, eq=False)
-class Whole:
-    """The training images that all brains are contrasted with.
+class Whole(nn.Module):
+    """The training images that all brains are contrasted with; a module, to move to a device.
 
     Parameters
     ----------
@@ -32,8 +30,30 @@ class Whole:
     table : (images, dim) their embeddings.
     """
 
-    images: Int[Tensor, " images"]
-    table: Float[Tensor, "images dim"]
+    def __init__(self, images: Int[Tensor, " images"], table: Float[Tensor, "images dim"]) -> None:
+        super().__init__()
+        self.register_buffer("images", images)
+        self.register_buffer("table", table)
+        self.images: Tensor
+        self.table: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Mix:
+    """How the brains of all processes were mixed: ``share`` of a row, the rest of its partner."""
+
+    partner: Int[Tensor, " rows"]
+    share: Float[Tensor, " rows"]
+
+    @property
+    def alone(self) -> Bool[Tensor, " rows"]:
+        """Rows that are themselves."""
+        return self.share == 1
+
+    def of(self, values: Float[Tensor, "rows dim"]) -> Float[Tensor, "rows dim"]:
+        """Mixed as the brains were."""
+        own = self.share[:, None].to(values.dtype)
+        return own * values + (1 - own) * values[self.partner]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,31 +87,41 @@ class DecodingTask:
         out = model(batch)
         found = {name: losses.gathered(out[name]) for name in ("retrieved", "predicted", "target")}
         image, row = losses.gathered(batch["image"]), losses.gathered(batch["row"])
-        self._observe(found, row)
-        total = self.config.contrastive * self._contrastive(found, out, image, batch)
+        mix = self._mix(batch)
+        self._observe(found, row, mix)
+        total = self.config.contrastive * self._contrastive(found, out, image, mix)
+        predicted, wanted = found["predicted"], found["target"]
+        if mix is not None:
+            wanted = mix.of(wanted)
         if self.config.cosine:
-            total = total + self.config.cosine * self._blockwise(losses.cosine_loss, found)
+            total = total + self.config.cosine * self._cosine(predicted, wanted)
         if self.config.l2:
-            total = total + self.config.l2 * losses.l2_loss(found["predicted"], found["target"])
+            total = total + self.config.l2 * losses.l2_loss(predicted, wanted)
         return total
 
-    def _observe(self, found: Mapping[str, Tensor], row: Tensor) -> None:
-        if self.network.mixing:  # a mixed brain says nothing of one picture
-            return
+    def _mix(self, batch: Batch) -> Mix | None:
+        if not self.network.mixing:
+            return None
+        partner = batch["partner"] + offset(len(batch["partner"]))
+        return Mix(losses.gathered(partner), losses.gathered(batch["share"]))
+
+    def _observe(self, found: Mapping[str, Tensor], row: Tensor, mix: Mix | None) -> None:
         with torch.no_grad():
             pairs = self._whole(found["retrieved"]) * self._whole(found["target"])
             similar = pairs.sum(1)
+            if mix is not None:  # a mixed brain says nothing of one picture
+                row, similar = row[mix.alone], similar[mix.alone]
             self.network.prior.observe(row, similar)
 
-    def _blockwise(self, loss: Any, found: Mapping[str, Tensor]) -> Tensor:
+    def _cosine(self, predicted: Tensor, wanted: Tensor) -> Tensor:
         parts = [
-            share * loss(found["predicted"][:, at], found["target"][:, at])
+            share * losses.cosine_loss(predicted[:, at], wanted[:, at])
             for at, share in zip(self.slices, self.shares, strict=True)
         ]
         return torch.stack(parts).sum()
 
     def _contrastive(
-        self, found: Mapping[str, Tensor], out: Mapping[str, Tensor], image: Tensor, batch: Batch
+        self, found: Mapping[str, Tensor], out: Mapping[str, Tensor], image: Tensor, mix: Mix | None
     ) -> Tensor:
         if self.config.kind is LossKind.none or not self.config.contrastive:
             return found["retrieved"].sum() * 0
@@ -105,19 +135,19 @@ class DecodingTask:
                 scale * brains @ pictures.T, brains, pictures, column, scale, out["bias"][number],
                 self._others(image[first], at),
             )  # fmt: skip
-            parts.append(share * self._kind(pair, batch))
+            parts.append(share * self._kind(pair, mix))
         return torch.stack(parts).sum()
 
     def _others(self, images: Tensor, at: slice) -> tuple[Tensor, Tensor] | None:
         """The bank's embeddings of one block, and which of them stand in the batch."""
         if self.bank is None:
             return None
-        return losses.unit(self.bank.table[:, at]), torch.isin(self.bank.images, images)
+        bank = self.bank.to(images.device)  # moves it at the first batch
+        return losses.unit(bank.table[:, at]), torch.isin(bank.images, images)
 
-    def _kind(self, block: _Block, batch: Batch) -> Tensor:
-        if self.network.mixing:
-            partner = losses.gathered(batch["partner"] + offset(len(batch["partner"])))
-            return block.bimixco(partner, losses.gathered(batch["share"]))
+    def _kind(self, block: _Block, mix: Mix | None) -> Tensor:
+        if mix is not None:
+            return block.bimixco(mix.partner, mix.share)
         if self.config.kind is LossKind.softclip:
             progress = float(self.network.epoch) / max(1, self.epochs - 1)
             start, end = self.config.soft_start, self.config.soft_end
@@ -150,9 +180,7 @@ class DecodingTask:
         }
 
     def _whole(self, values: Tensor) -> Tensor:
-        """All blocks, each of length one times the root of its share."""
-        pairs = zip(self.slices, self.shares, strict=True)
-        return torch.cat([losses.unit(values[:, at]) * share**0.5 for at, share in pairs], dim=1)
+        return losses.unit_blocks(values, self.slices, self.shares)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.seeding import derive_seed
@@ -197,6 +198,11 @@ class TrainedDecoder(ABC):
     def methods(self) -> str:
         """A sentence for the Methods text, without a full stop."""
 
+    def network(self, train: DecodingSet, prior: nn.Module | None = None) -> DecoderNetwork:
+        """The untrained network, which a fitted one is read into as well."""
+        space = train.space
+        return DecoderNetwork(self.encoder(train), space.dim, len(space.blocks), self.config, prior)
+
     def begin(self, network: DecoderNetwork, train: DecodingSet) -> None:  # noqa: B027
         """Change an untrained network before it is trained (pre-training); most leave it."""
 
@@ -210,10 +216,7 @@ class TrainedDecoder(ABC):
         torch.manual_seed(derive_seed(train.seed, "weights"))
         name, chosen = train.selection
         source, selected = self._sources(train)
-        prior = train.make_prior(bank_of(train.space, source))
-        network = DecoderNetwork(
-            self.encoder(train), train.space.dim, len(train.space.blocks), self.config, prior
-        )
+        network = self.network(train, train.make_prior(bank_of(train.space, source)))
         data = TrainingData(
             train=source,
             train_images=np.unique(source.images),
@@ -246,7 +249,8 @@ class TrainedDecoder(ABC):
         loss, bank = self.config.loss, None
         if loss.negatives is Negatives.bank:
             ids = np.unique(data.train_images)
-            bank = Whole(torch.from_numpy(ids), torch.from_numpy(train.space.read(ids)))
+            # As blurred as the targets: else blur alone tells a brain's picture from the others.
+            bank = Whole(torch.from_numpy(ids), network.prior.gallery(ids))
         epochs = self.config.training.epochs
         space = train.space
         return DecodingTask(network, loss, space.slices, space.shares, epochs, bank)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -29,7 +30,14 @@ from neuroattn.encoding.queries import (
     query_table,
 )
 from neuroattn.encoding.readout import Features, TrainingSet
-from neuroattn.encoding.registry import AttentionConfig, Mix, ParcelBy, QueryKind, Subjects
+from neuroattn.encoding.registry import (
+    AttentionConfig,
+    Mix,
+    ParcelBy,
+    Place,
+    QueryKind,
+    Subjects,
+)
 from neuroattn.encoding.retina_map import vertex_places
 from neuroattn.encoding.tokens import Images, Tokens, join, joined, read
 from neuroattn.encoding.trained import Plan, Shapes, TrainedModel, TrainedReadout
@@ -227,7 +235,14 @@ class AttentionReadout(TrainedReadout):
                 "the heads do not divide the channels",
                 expected=f"encoder.heads that divides {dim}",
                 found=config.heads,
-                fix=f"set encoder.heads=1, or encoder.dim to a multiple of {config.heads}",
+                fix=f"set encoder.dim to a multiple of {math.lcm(config.heads, 2)}",
+            )
+        if dim % 2 and config.place in (Place.keys, Place.learned):
+            raise ConfigError(
+                "a code of place needs an even number of channels",
+                expected="an even encoder.dim",
+                found=dim,
+                fix=f"set encoder.dim={dim + config.heads}, or encoder.place=none",
             )
         return Architecture(
             channels=channels,

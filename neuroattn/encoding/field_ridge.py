@@ -34,6 +34,7 @@ from torch.nn import functional
 from neuroattn.core.errors import ConfigError
 from neuroattn.encoding.bands import Grams, allocate, check_varies, choose
 from neuroattn.encoding.design import Design, Images
+from neuroattn.encoding.fields import EVEN, FIELD
 from neuroattn.encoding.registry import FieldRidgeConfig
 from neuroattn.encoding.ridge import Problem, Ridge, RidgeModel
 from neuroattn.encoding.tokens import layer_shape
@@ -45,8 +46,7 @@ Floats = NDArray[np.float64]
 class Fields:
     """Candidates: weights (candidates, cells), and their centres and sizes (candidates, 3).
 
-    ``x`` runs to the right and ``y`` down, both and ``size`` in sides of the picture. The first
-    candidate is the whole picture: centre 0.5, size 1.
+    Centres and sizes are as in `FIELD`. The first candidate is the whole picture.
     """
 
     weights: Floats
@@ -79,8 +79,7 @@ class FieldRidge(Ridge):
             layer: weigh(tables.pop(layer), mixers[layer], chosen.weights, norms[layer])
             for layer in design.scalers
         }
-        place = fields.places[chosen.candidate].T
-        extra = dict(zip(("field_x", "field_y", "field_size"), place, strict=True))
+        extra = dict(zip(FIELD, fields.places[chosen.candidate].T, strict=True))
         fitted = self.unfinished(problem, solution)
         return replace(fitted, coefficients=coefficients, extra=extra)
 
@@ -112,14 +111,14 @@ def candidates(cells: int, places: int, sizes: list[float]) -> Fields:
     middles = (np.arange(cells) + 0.5) / cells
     y, x = (axis.ravel() for axis in np.meshgrid(middles, middles, indexing="ij"))
     centres = (np.arange(places) + 0.5) / places
-    table = [(0.5, 0.5, 1.0)]
+    table = [(0.0, 0.0, EVEN)]
     weights = [np.ones(cells * cells)]
     for size in sizes:
         for row in centres:
             for column in centres:
                 distance = np.square(x - column) + np.square(y - row)
                 weights.append(np.exp(-distance / (2 * size**2)))
-                table.append((column, row, size))
+                table.append((2 * column - 1, 2 * row - 1, 2 * size))
     return Fields(np.stack(weights), np.array(table))
 
 

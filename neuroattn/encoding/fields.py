@@ -11,6 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 Grid = tuple[int, int]
+#: Columns of a receptive field: centre (x to the right, y downwards) and size, of half the picture.
+FIELD = ("rf_x", "rf_y", "rf_size")
+EVEN = 3**-0.5  # size of an even weight over the picture
 
 
 def centres(grid: Grid) -> Float[Tensor, "cells 2"]:

@@ -5,8 +5,9 @@ place and size, one weight for each channel reads them,
 
     y_v = sum_c w_vc  sum_t g_kt x_tc + b_v,
 
-and each target takes the candidate k and the penalty with the best score over inner folds of the
-training images. Layers keep grids of their own: a candidate is a place in the picture.
+and each target takes, at every candidate k, the penalty with the least squared error over inner
+folds of the training images, and then the candidate with the best mean correlation there. Layers
+keep grids of their own: a candidate is a place in the picture.
 
 Cost for n images, C channels of all layers, K candidates and T tokens: 2 n K T C FLOPs to pool,
 in ``ceil(n K C 4 bytes / tile)`` passes over the features; then K ridge problems of (n, C).
@@ -24,7 +25,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from neuroattn.encoding.fields import Grid, gaussian_masks
+from neuroattn.encoding.fields import EVEN, FIELD, Grid, gaussian_masks
 from neuroattn.encoding.narrow import solve_narrow
 from neuroattn.encoding.penalties import penalties
 from neuroattn.encoding.readout import Features, TrainingSet, chosen_layers
@@ -34,15 +35,22 @@ from neuroattn.encoding.solvers import InnerFolds, Solution, inner_folds, solve_
 from neuroattn.encoding.tokens import Images, Tokens, blocks, layer_shape, read
 
 Floats = NDArray[np.float64]
-COLUMNS = ("rf_x", "rf_y", "rf_size", "alpha", "r_selection")
+COLUMNS = (*FIELD, "alpha", "r_selection")
+_EVEN = 4.0  # size from which a Gaussian in the middle weighs no place less than .94 of another
 
 
 def candidates(centres: int, sizes: list[float]) -> Float[Tensor, "candidates 3"]:
-    """Every (x, y, size): centres on a square grid over the picture, each with each size."""
+    """Every (x, y, size): centres on a square grid over the picture, each with each size.
+
+    A field that is nearly even over the picture has one place, the middle: elsewhere it is nearly
+    the same again, and noise would choose among them.
+    """
     line = (torch.arange(centres) + 0.5) / centres * 2 - 1
     places = torch.cartesian_prod(line, line).reshape(-1, 2).flip(1)
+    middle = torch.zeros(1, 2)
+    tried = [(middle if size >= _EVEN else places, size) for size in sizes]
     return torch.cat(
-        [torch.cat([places, torch.full((len(places), 1), size)], dim=1) for size in sizes]
+        [torch.cat([where, torch.full((len(where), 1), size)], dim=1) for where, size in tried]
     )
 
 
@@ -236,11 +244,12 @@ class Fwrf:
     def methods(self) -> str:
         """A sentence for the Methods text."""
         config = self.config
-        count = config.centres**2 * len(config.sizes)
+        count = len(candidates(config.centres, config.sizes))
         return (
             "Responses were predicted by feature-weighted receptive fields (St-Yves & Naselaris,"
-            f" 2018): of {count} Gaussians each target took the one, and the penalty, with the best"
-            f" mean correlation over {config.inner_folds} inner folds of the training images"
+            f" 2018): of {count} Gaussians each target took the one with the best mean correlation"
+            f" over {config.inner_folds} inner folds of the training images, at the penalty with"
+            " the least squared error there"
         )
 
     def _pooled(
@@ -272,6 +281,7 @@ def _model(
 ) -> FwrfModel:
     used, owner = np.unique(best.candidate, return_inverse=True)
     chosen = fields[best.candidate].astype(np.float64)
+    chosen[chosen[:, 2] >= _EVEN, 2] = EVEN
     mean, scale = statistics
     return FwrfModel(
         grids=grids,

@@ -60,6 +60,12 @@ class GaussianRf(Spatial):
             return gaussian_masks(place, self.size(), self.grid)
         return point_masks(place, self.grid)
 
+    def fields(self, grid: Grid) -> Float[Tensor, "targets 3"]:
+        """Of points that were drawn in training, place and deviation of the draws."""
+        if self.reading is Reading.pooled:
+            return super().fields(grid)
+        return torch.cat([self.place.clamp(-1, 1), self.size()[:, None]], dim=1)
+
     def forward(self, tokens: Tokens) -> Float[Tensor, "images targets"]:
         """Responses in training units."""
         joint = join(tokens)

@@ -17,6 +17,8 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from neuroattn.stats.correlation import target_average
+
 Ids = NDArray[np.int64]
 Table = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -182,8 +184,6 @@ class SeenScores:
         self._found.add(predicted.cpu().numpy(), measured.cpu().numpy(), seen.cpu().numpy())
 
     def scores(self) -> dict[str, float]:
-        """``r`` over targets where it is defined, and ``loss``."""
-        r = self._found.r()
-        known = r[np.isfinite(r)]
-        mean = float(known.mean()) if known.size else 0.0
-        return {"r": mean, "loss": self._error / max(self._count, 1)}
+        """``r`` over targets where it is defined (NaN if nowhere), and ``loss``."""
+        r = target_average(self._found.r())
+        return {"r": r, "loss": self._error / max(self._count, 1)}

@@ -25,7 +25,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuroattn.encoding.solvers import InnerFolds, Solution, usable
+from neuroattn.encoding.solvers import ROUNDING, InnerFolds, Solution, usable
 
 Floats = NDArray[np.float64]
 
@@ -115,7 +115,11 @@ class _Side:
     def scores(
         self, responses: Tensor, penalties: Floats
     ) -> tuple[Float[Tensor, "penalties targets"], Float[Tensor, "penalties targets"]]:
-        """Mean squared error and correlation over the validation rows at each penalty."""
+        """Mean squared error and correlation over the validation rows at each penalty.
+
+        A target that does not vary over them has a correlation of 0: what is left of it is the
+        rounding of its values.
+        """
         products, mean = self.coefficients(responses)
         truth = responses[self.test] - mean
         count = len(self.test)
@@ -132,8 +136,10 @@ class _Side:
             errors.append((square - 2 * shared + own) / count)
             level = middle @ weights
             varies = (own - count * level.square()).clamp_min(0)
-            bottom = (varies * spread).clamp_min(torch.finfo(torch.float32).tiny).sqrt()
-            correlations.append((shared - count * level * average) / bottom)
+            defined = (varies > ROUNDING * own) & (spread > ROUNDING * square)
+            bottom = torch.where(defined, varies * spread, 1.0).sqrt()
+            r = ((shared - count * level * average) / bottom).clamp(-1, 1)
+            correlations.append(torch.where(defined, r, 0.0))
         return torch.stack(errors), torch.stack(correlations)
 
 

@@ -363,7 +363,7 @@ def cited(config: Any) -> Mapping[str, tuple[str, str]]:
 STAGES = (
     Stage(
         name="encode",
-        version=6,
+        version=7,
         about="fit a readout from features to responses, fold by fold, and predict the test images",
         reads=(
             "encoder",

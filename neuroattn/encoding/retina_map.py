@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from neuroattn.core.errors import DataError
 from neuroattn.core.resources import user_path
 from neuroattn.encoding.factorised import factorised
-from neuroattn.encoding.fields import point_masks
+from neuroattn.encoding.fields import Grid, point_masks
 from neuroattn.encoding.spatial import Spatial, SpatialModel, small_weights
 from neuroattn.encoding.tokens import Tokens
 from neuroattn.encoding.trained import Plan, Shapes, TrainedModel, TrainedReadout
@@ -75,6 +75,11 @@ class RetinaMap(Spatial):
     def masks(self) -> Float[Tensor, "targets cells"]:
         """Weights over the cells of the first layer."""
         return point_masks(self.points(), self.grids[0])
+
+    def fields(self, grid: Grid) -> Float[Tensor, "targets 3"]:  # noqa: ARG002
+        """The points that are read; they have no size."""
+        points = self.points()
+        return torch.cat([points, torch.full_like(points[:, :1], torch.nan)], dim=1)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "images targets"]:
         """Responses in training units: layers side by side are one long row of tokens."""

@@ -335,7 +335,8 @@ class FwrfConfig(PenaltyConfig):
     )
     sizes: list[float] = science(
         [0.1, 0.2, 0.4, 0.8, 10.0],
-        "Standard deviations of fields, in units of half the picture; 10 is the whole picture.",
+        "Standard deviations of fields, in units of half the picture; one of 4 or more is the whole"
+        " picture, and tried in its middle alone.",
         check=lambda sizes: len(sizes) > 0 and all(size > 0 for size in sizes),
         must="name at least one, all above 0",
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from neuroattn.core.errors import DataError
 from neuroattn.core.seeding import generator
 
 InnerFolds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
+ROUNDING: Final = 1e-12  # share of a sum of squares below which a difference of two is rounding
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,11 @@ class _Watch:
 
         centred = predicted - predicted.mean(1, keepdim=True)
         truth = measured - measured.mean(0)
-        spread = centred.square().sum(1) * truth.square().sum(0)
+        # What is left of a target that does not vary here is the rounding of its values.
+        known = truth.square().sum(0) > ROUNDING * measured.square().sum(0)
+        spread = torch.where(known, centred.square().sum(1) * truth.square().sum(0), 0.0)
         r = (centred * truth).sum(1) / spread.clamp_min(torch.finfo(spread.dtype).tiny).sqrt()
+        r = torch.where(known, r, 0.0)
         self._seen.append(r[0].float().cpu().numpy())  # one penalty at a time, see `_search`
         loss: Tensor = l2_neg_loss(measured, predicted)
         return loss

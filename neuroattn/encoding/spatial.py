@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from neuroattn.encoding.fields import Grid, summary
+from neuroattn.encoding.fields import FIELD, Grid, summary
 from neuroattn.encoding.trained import TrainedModel
 
 
@@ -21,15 +21,16 @@ def small_weights(targets: int, channels: int) -> nn.Parameter:
     return nn.Parameter(torch.randn(targets, channels) * 0.1 * channels**-0.5)
 
 
-COLUMNS = ("rf_x", "rf_y", "rf_size")
-
-
 class Spatial(nn.Module, ABC):
     """A core whose targets read through masks over one grid."""
 
     @abstractmethod
     def masks(self) -> Float[Tensor, "targets cells"]:
         """Weights over the cells of the first layer's grid."""
+
+    def fields(self, grid: Grid) -> Float[Tensor, "targets 3"]:
+        """Receptive fields as in `FIELD`; NaN is a size that the readout does not have."""
+        return summary(self.masks().abs(), grid)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,7 @@ class SpatialModel(TrainedModel):
             return cast("Spatial", self.network.core).masks()
 
     def columns(self) -> dict[str, NDArray[np.float64]]:
-        """Centre (from -1, left or top, to 1) and spread of each target's receptive field."""
-        fields = summary(self.masks().abs(), self.grid).double().numpy()
-        return super().columns() | dict(zip(COLUMNS, fields.T, strict=True))
+        """Centre (from -1, left or top, to 1) and size of each target's receptive field."""
+        with torch.no_grad():
+            fields = cast("Spatial", self.network.core).fields(self.grid).double().numpy()
+        return super().columns() | dict(zip(FIELD, fields.T, strict=True))

@@ -54,6 +54,7 @@ from neuroattn.training.tracking import Silent
 
 Plan = dict[str, Any]
 Shapes = Mapping[str, Shape]
+_FEWEST_HELD = 3  # of fewer images there is no correlation
 
 
 class Network(nn.Module):
@@ -371,17 +372,19 @@ def response_statistics(
 def held_out(images: Images, share: float, seed: int) -> Images:
     """Images (ascending) held out to choose the best epoch: all rows of an image, or none.
 
+    Never fewer than three: of fewer there is no correlation that could tell epochs apart.
+
     Raises
     ------
     DataError : there are too few images for two sides.
     """
-    count = max(1, round(share * len(images)))
-    if len(images) < 4 or count >= len(images):
+    count = max(_FEWEST_HELD, round(share * len(images)))
+    if len(images) < 2 * _FEWEST_HELD or count >= len(images):
         raise DataError(
             "there are too few training images to hold some out",
-            expected="4 or more, and some left to train on",
+            expected=f"{2 * _FEWEST_HELD} or more, and some left to train on",
             found=f"{len(images)} images, {count} of them held out",
-            fix="lower encoder.selection, or use encoder=ridge",
+            fix="take more images, lower encoder.selection, or use encoder=ridge",
         )
     return np.sort(generator(seed, "selection").permutation(images)[:count])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import sys
 from collections.abc import Callable
@@ -130,7 +131,8 @@ def _space(root: Path) -> Finding:
 
 
 def _links(root: Path) -> Finding:
-    probe, other = root / f".probe.{os.getpid()}", root / f".probe.{os.getpid()}.link"
+    probe = root / f".probe.{secrets.token_hex(4)}"
+    other = probe.with_name(f"{probe.name}.link")
     probe.write_text("")
     try:
         os.link(probe, other)
@@ -138,7 +140,7 @@ def _links(root: Path) -> Finding:
     except OSError as error:
         return Finding("hard links", False, str(error), "claims need them: move paths.root")
     finally:
-        probe.unlink()
+        probe.unlink(missing_ok=True)
     return Finding("hard links", True, "work (claims need them)")
 
 

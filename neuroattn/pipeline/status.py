@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ from neuroattn.core.fingerprint import difference
 from neuroattn.pipeline.plan import Node, find
 
 JOBS = "jobs"
+RESULTS = "results"  # in the folder of a call: how each of its jobs ended
 
 
 class State(Enum):
@@ -32,7 +36,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Row:
-    """One artefact folder as `status` shows it."""
+    """One artefact folder as `status` shows it; ``modified``: when anything in it last was."""
 
     stage: str
     label: str
@@ -63,15 +67,25 @@ def scan(root: Path) -> Iterator[Row]:
     for records in sorted(root.glob("*/*/fingerprint.json")):
         folder = records.parent
         state, note = state_of(folder)
+        stats = list(_stats(folder))
         yield Row(
             stage=folder.parent.name,
             label=folder.name,
             state=state,
             note=note,
-            bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
-            modified=folder.stat().st_mtime,
+            bytes=sum(each.st_size for each in stats if stat.S_ISREG(each.st_mode)),
+            modified=max(each.st_mtime for each in stats),
             folder=folder,
         )
+
+
+def _stats(folder: Path) -> Iterator[os.stat_result]:
+    """Of the folder and of all in it: what is written in a subfolder leaves its own time alone."""
+    yield folder.stat()
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            with contextlib.suppress(FileNotFoundError):  # a live process took it away
+                yield Path(place, name).lstat()
 
 
 def explain(left: str, right: str, root: Path) -> list[tuple[str, Any, Any]]:
@@ -119,19 +133,41 @@ def plan_lines(node: Node) -> Iterator[str]:
 def garbage(root: Path, *, older_than_days: float) -> list[Path]:
     """Folders that nobody will read: unfinished or failed artefacts, remains, old job records.
 
-    Nothing that a live process holds, and nothing younger than ``older_than_days``.
+    Nothing that a live process holds, that jobs in a queue need, or in which anything is younger
+    than ``older_than_days``.
     """
     limit = time.time() - older_than_days * 86400
-    found = []
+    found, alive = [], set()
     for row in scan(root):
-        if row.modified > limit or owner_of(row.folder) is not None:
+        owner = owner_of(row.folder)
+        if owner is not None:
+            alive.add(str(owner.get("pid")))
+        if owner is not None or row.modified > limit:
             continue
         if row.state in (State.failed, State.unfinished):
             found.append(row.folder)
         elif row.state is State.done:
             found += [row.folder / name for name in (WORK, CLAIM) if (row.folder / name).exists()]
-    found += [call for call in root.glob(f"{JOBS}/*/*") if call.stat().st_mtime <= limit]
+    found += [
+        call
+        for call in root.glob(f"{JOBS}/*/*")
+        if _caller(call) not in alive
+        and not _queued(call)
+        and max(each.st_mtime for each in _stats(call)) <= limit
+    ]
     return sorted(found)
+
+
+def _caller(call: Path) -> str:
+    """Number of the process that made this call: the last word of its folder's name."""
+    return call.name.removesuffix("-sweep").rpartition("-")[2]
+
+
+def _queued(call: Path) -> bool:
+    """Whether a job that was handed to another process or to a cluster has left no result yet."""
+    # It may wait for days, and then needs the pickle that submitit keeps here.
+    handed = len(list(call.glob(".submitit/*/*_submitted.pkl")))
+    return handed > len(list(call.glob(f"{RESULTS}/*.json")))
 
 
 def remove(folders: list[Path]) -> None:

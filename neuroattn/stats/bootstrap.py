@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroattn.core.seeding import generator
+from neuroattn.stats.correlation import centred, fold_average
 
 Array = NDArray[np.floating]
 Floats = NDArray[np.float64]
+_ROUNDING = 1e-12  # share of a mean square
 BLOCK = 256  # targets at a time: five tables of (draws, BLOCK) float64
 
 
@@ -31,6 +33,9 @@ def bootstrap_r(
     seed: int = 0,
 ) -> Iterator[tuple[slice, Floats]]:
     """Yield (targets, r (draws, targets)): Pearson r of every draw, averaged over folds.
+
+    A prediction that does not vary scores 0, since it explains nothing. Folds in which the measured
+    response does not vary, or a value is missing, are passed over; where none is left, r is NaN.
 
     Parameters
     ----------
@@ -52,7 +57,7 @@ def bootstrap_r(
             _weighted_r(predicted[m, part], measured[m, part], weight)
             for m, weight in zip(rows, counts, strict=True)
         ]
-        yield part, np.mean(r, axis=0)
+        yield part, fold_average(np.stack(r))
 
 
 def _counts(length: int, draws: int, seed: int, fold: int) -> Floats:
@@ -63,13 +68,21 @@ def _counts(length: int, draws: int, seed: int, fold: int) -> Floats:
 
 def _weighted_r(x: Array, y: Array, weight: Floats) -> Floats:
     """Pearson r (draws, targets) of columns under weights (draws, rows) that sum to 1."""
-    x = x - x.mean(0, dtype=np.float64)  # centred first, so that the sums do not cancel
-    y = y - y.mean(0, dtype=np.float64)
+    x, y = centred(x.astype(np.float64)), centred(y.astype(np.float64))  # or the sums cancel
     mean_x, mean_y = weight @ x, weight @ y
     covariance = weight @ (x * y) - mean_x * mean_y
-    spread = (weight @ x**2 - mean_x**2) * (weight @ y**2 - mean_y**2)
+    varies_x, varies_y = _variance(x, mean_x, weight), _variance(y, mean_y, weight)
+    spread = varies_x * varies_y
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(spread > 0, covariance / np.sqrt(spread), np.nan)
+        r = np.where(varies_x == 0, 0.0, covariance / np.sqrt(spread))
+        return np.where(varies_y > 0, r, np.nan)
+
+
+def _variance(values: Floats, mean: Floats, weight: Floats) -> Floats:
+    """Variance (draws, columns) under weights; 0 where only rounding is left of it."""
+    square = weight @ values**2
+    found = square - mean**2
+    return np.where(found <= _ROUNDING * square, 0.0, found)
 
 
 def percentile_interval(draws: Array, level: float = 0.95) -> tuple[Floats, Floats]:

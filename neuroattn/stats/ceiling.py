@@ -81,11 +81,11 @@ class Repeats:
             trials of a session); None estimates it without bias from these trials.
         """
         noise = self.noise_variance()
-        if total is not None:
-            return np.maximum(total - noise, 0.0)
+        about = _less(self._squares, np.square(self._sums) / max(self.trials, 1))
+        if total is not None:  # z-scores of a constant target are zeros, without that variance
+            return np.where(about == 0, 0.0, np.maximum(total - noise, 0.0))
         # Trials of one image share its signal: the sum of squares about the grand mean expects
         # (trials - 1) N + (trials - crowding / trials) S.
-        about = _less(self._squares, np.square(self._sums) / max(self.trials, 1))
         share = self.trials - self._crowding / max(self.trials, 1)
         if share <= 0:  # one image
             return np.full(len(about), np.nan)

@@ -72,7 +72,7 @@ def coefficient_of_determination(
     for columns in _blocks(guess.shape[1], block):
         values = truth[:, columns].astype(np.float64)
         residual = np.square(values - guess[:, columns]).sum(0)
-        total = np.square(_centred(values)).sum(0)
+        total = np.square(centred(values)).sum(0)
         result[columns] = 1.0 - _ratio(residual, total)
     return result
 
@@ -82,11 +82,11 @@ def fold_average(values: NDArray[np.floating]) -> Floats:
 
     Parameters
     ----------
-    values : (folds, targets), NaN where undefined.
+    values : (folds, ..., targets), NaN where undefined.
 
     Returns
     -------
-    (targets,) float64. NaN where no fold defines it.
+    (..., targets) float64. NaN where no fold defines it.
     """
     table = np.asarray(values, dtype=np.float64)
     known = np.isfinite(table)
@@ -124,7 +124,8 @@ def _blocks(total: int, block: int) -> Iterator[slice]:
     return (slice(start, start + block) for start in range(0, total, block))
 
 
-def _centred(values: Floats) -> Floats:
+def centred(values: Floats) -> Floats:
+    """Columns less their means; exactly 0 where a column is constant."""
     # Subtracting the first row first makes a constant column exactly zero, whatever its value.
     with np.errstate(invalid="ignore"):
         shifted = values - values[0]
@@ -133,9 +134,9 @@ def _centred(values: Floats) -> Floats:
 
 def _unit(values: NDArray[np.floating]) -> Floats:
     """Centre each column and scale it to length 1; a constant column becomes NaN."""
-    centred = _centred(values.astype(np.float64))
+    around = centred(values.astype(np.float64))
     # Scaling by the largest value first keeps squares of tiny responses from vanishing.
-    scaled = _ratio(centred, np.abs(centred).max(0))
+    scaled = _ratio(around, np.abs(around).max(0))
     return _ratio(scaled, np.sqrt(np.square(scaled).sum(0)))
 
 

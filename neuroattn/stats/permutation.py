@@ -17,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroattn.core.seeding import generator
+from neuroattn.stats.correlation import centred, is_constant
 from neuroattn.stats.multiple import benjamini_hochberg, exceedance
 
 Array = NDArray[np.floating]
 Floats = NDArray[np.float64]
+_TIE = 1e-6  # equal correlations differ by the order in which float32 is summed
 BLOCK = 512  # targets at a time: predictions and responses of a block stay in the cache
 
 
@@ -30,7 +32,8 @@ class PermutationTest:
 
     Parameters
     ----------
-    r : (targets,) observed, per fold and averaged over folds; NaN where undefined.
+    r : (targets,) observed, per fold and averaged over those in which the measured response varies
+        and no value is missing; 0 for a prediction that does not vary, NaN where no fold is left.
     p : (targets,) uncorrected.
     q : (targets,) adjusted for the false discovery rate (Benjamini-Hochberg).
     p_max : (targets,) corrected for the family-wise error by the maximum over targets.
@@ -74,21 +77,29 @@ def permutation_test(
     highest = np.full(draws, -np.inf)
     for start in range(0, targets, BLOCK):
         part = slice(start, min(start + BLOCK, targets))
-        sides = [(_unit(predicted[m, part]), _unit(measured[m, part])) for m in rows]
-        observed[part] = np.mean([(x * y).sum(0) for x, y in sides], axis=0)
+        raw = [(predicted[m, part], measured[m, part]) for m in rows]
+        defined = np.stack([_defined(pair) for pair in raw])
+        folds = np.where(defined.any(0), defined.sum(0), np.nan)
+        sides = [(_unit(x) * known, _unit(y)) for (x, y), known in zip(raw, defined, strict=True)]
+        observed[part] = np.sum([(x * y).sum(0) for x, y in sides], axis=0) / folds
         above[part] = 0
         for draw in range(draws):
-            r = np.mean(
-                [
-                    np.einsum("nt,nt->t", x[shuffle[draw]], y)
-                    for (x, y), shuffle in zip(sides, shuffles, strict=True)
-                ],
-                axis=0,
-            )
-            above[part] += r >= observed[part]
+            each = [
+                np.einsum("nt,nt->t", x[shuffle[draw]], y)
+                for (x, y), shuffle in zip(sides, shuffles, strict=True)
+            ]
+            r = np.sum(each, axis=0) / folds
+            above[part] += r >= observed[part] - _TIE
             highest[draw] = max(highest[draw], np.nanmax(r, initial=-np.inf))
     p = np.where(np.isnan(observed), np.nan, (1 + above) / (1 + draws))
-    return PermutationTest(observed, p, benjamini_hochberg(p), exceedance(observed, highest))
+    q, p_max = benjamini_hochberg(p), exceedance(observed - _TIE, highest)
+    return PermutationTest(observed, p, q, p_max)
+
+
+def _defined(sides: tuple[Array, Array]) -> NDArray[np.bool_]:
+    """Whether r is defined in one fold (targets,): the response varies, and no value is missing."""
+    missing = [np.isnan(side).any(0) for side in sides]
+    return ~(is_constant(sides[1]) | missing[0] | missing[1])
 
 
 def _shuffles(length: int, draws: int, seed: int, fold: int) -> NDArray[np.intp]:
@@ -98,9 +109,7 @@ def _shuffles(length: int, draws: int, seed: int, fold: int) -> NDArray[np.intp]
 
 
 def _unit(values: Array) -> NDArray[np.float32]:
-    """Centred columns of unit length (rows, targets) float32; NaN where constant."""
-    centred = values - values.mean(0, dtype=np.float64)
-    length = np.sqrt((centred**2).sum(0))
-    small = length <= 1e-7 * np.abs(values).max(0, initial=0.0) * np.sqrt(len(values))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(small, np.nan, centred / length).astype(np.float32)
+    """Centred columns of unit length (rows, targets) float32; 0 where constant or not whole."""
+    around = np.nan_to_num(centred(values.astype(np.float64)))
+    length = np.sqrt((around**2).sum(0))
+    return (around / np.where(length == 0, 1.0, length)).astype(np.float32)

@@ -34,6 +34,7 @@ from neuroattn.synthesis.evaluate import (
     referee_table,
 )
 from neuroattn.synthesis.evaluation_schemas import EvaluationConfig
+from neuroattn.synthesis.guide import trained_on
 from neuroattn.synthesis.halves import half_table
 from neuroattn.synthesis.jobs import png
 from neuroattn.synthesis.judged import Opinion
@@ -94,7 +95,7 @@ def assess(
         config, source.encoder.backbone, source.artefact.label, device, simulated=simulated
     )
     files = list(dict.fromkeys(table["file"].dropna()))
-    reference = _reference(context, config.reference, panel, wishes, views)
+    reference = _reference(context, panel, wishes, views)
     seen = look(files, _read(context, files), views)
     made = picture_table(table, wishes, seen, reference)
     measures = measure_table(made, seen, reference, config.directions, config.draws)
@@ -139,12 +140,13 @@ def _square(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _reference(
-    context: StageContext, count: int, panel: Panel, wishes: Sequence[Wish], views: Views
+    context: StageContext, panel: Panel, wishes: Sequence[Wish], views: Views
 ) -> Reference | None:
-    """Training pictures of the guide, some of them, by all that the sets are held against."""
-    folds = panel.guide.sources[0].artefact.table("folds.tsv")
-    train = np.unique(folds.loc[folds["side"] == "train", "image"].to_numpy(dtype=np.int64))
-    if count == 0 or not len(train):
+    """Pictures that the guide learned from, some of them, by all that the sets are held against."""
+    config = context.section("synthesis", SynthesisConfig)
+    count = config.evaluation.reference
+    train = sorted(trained_on(panel.guide.sources[0].artefact, config.fold))
+    if count == 0 or not train:
         return None
     rng = generator(context.seed, "synthesis", "reference")
     chosen = np.sort(rng.permutation(train)[:count])

@@ -123,11 +123,35 @@ def push(
         noisy = latents.detach().requires_grad_()
         said = scene.predict(noisy, level, condition)
         clean = scene.generator.x0(noisy, said, level)
-        pixels = scene.decode(look.estimate(clean, noisy, level), look.decoder)
+        shown = look.estimate(clean, noisy, level)
+        pixels = scene.decode(shown, look.decoder)
         values = scene.measure(shifted(pixels, look.shift, level.index))
-        (gradient,) = torch.autograd.grad(values.sum(), noisy)
+        gradient = pulled_back(values, shown, noisy)
     scene.backward()
     return said.detach(), gradient
+
+
+def pulled_back(values: Float[Tensor, " images"], shown: Tensor, by: Tensor) -> Tensor:
+    """The gradient of the summed values by latents, through what was ``shown``.
+
+    Responses in small units (1e-6) have gradients that half precision rounds to 0. So each
+    picture's goes through the network at a size of about 1: a power of two, which is exact, and
+    taken off again.
+    """
+    (gradient,) = torch.autograd.grad(values.sum(), shown)
+    factor = _to_about_one(gradient).view(-1, *[1] * (gradient.ndim - 1))
+    (gradient,) = torch.autograd.grad(shown, by, gradient * factor)
+    return gradient / factor
+
+
+def _to_about_one(tensor: Tensor) -> Float[Tensor, " images"]:
+    """The power of two that brings the root mean square of each picture's part to 0.5 to 1.
+
+    1 where it is 0 or no number.
+    """
+    size = norms_of(tensor) / tensor[0].numel() ** 0.5
+    factor = torch.frexp(size).mantissa / size
+    return torch.where(torch.isfinite(factor), factor, torch.ones_like(factor))
 
 
 def shifted(

@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.config import restore
 from neuroattn.core.errors import ArtefactError, ConfigError, DataError
 from neuroattn.encoding.attention_readout import AttentionModel
-from neuroattn.encoding.encoder import Encoder, Widened, load_encoder, selected
+from neuroattn.encoding.encoder import Encoder, SideBySide, Widened, load_encoder, selected
 from neuroattn.encoding.queries import Free, Own
 from neuroattn.encoding.readout import DESCRIPTION, read_model
 from neuroattn.encoding.registry import ENCODERS, EncoderConfig
@@ -104,7 +105,7 @@ def read_source(
         fitted=encoder.fitted,
         predicted=lambda: test_predictions(artefact),
         profiles=lambda: profiles(encoder, artefact),
-        parcels=lambda: parcels(artefact),
+        parcels=lambda: parcels(artefact, encoder.targets, fold),
         directions=directions,
     )
     return Source(encoder, artefact, facts)
@@ -153,17 +154,27 @@ def profiles(encoder: Encoder, artefact: Artefact) -> NDArray[np.float32]:
     Of any other readout, their predicted responses to the test pictures, centred.
     """
     readout = encoder.readouts[0]
-    inner = readout.readout if isinstance(readout, Widened) else readout
-    if not isinstance(inner, RidgeModule):
-        predicted = test_predictions(artefact)
-        known = predicted[:, encoder.fitted]
-        return _spread(np.nan_to_num(known - np.nanmean(known, 0)).T, encoder.fitted)
-    names = [f"weight{index}" for index in range(len(inner.layers))]
-    own = np.concatenate([inner.get_buffer(name).cpu().numpy() for name in names]).T
-    if not isinstance(readout, Widened):
-        return own.astype(np.float32)
-    there = np.isin(np.arange(len(encoder.fitted)), readout.get_buffer("columns").cpu().numpy())
-    return _spread(own, there)
+    each = readout.readouts if isinstance(readout, SideBySide) else [readout]  # of each subject
+    found = [_weights(one) for one in each]
+    weights = [one for one in found if one is not None]
+    if len(weights) == len(found):
+        return np.concatenate(weights)
+    predicted = test_predictions(artefact)[:, encoder.fitted]
+    centred = np.nan_to_num(predicted - np.nanmean(predicted, 0))
+    return _spread(centred.T, encoder.fitted)
+
+
+def _weights(readout: nn.Module) -> NDArray[np.float32] | None:
+    """Weights (targets, _) of a readout that is linear in the tokens; None of any other."""
+    if isinstance(readout, Widened):
+        own = _weights(readout.readout)
+        there = np.isin(np.arange(readout.targets), readout.get_buffer("columns").cpu().numpy())
+        return None if own is None else _spread(own, there)
+    if not isinstance(readout, RidgeModule):
+        return None
+    names = [f"weight{index}" for index in range(len(readout.layers))]
+    table = np.concatenate([readout.get_buffer(name).cpu().numpy() for name in names]).T
+    return table.astype(np.float32)
 
 
 def _spread(rows: NDArray[np.floating], there: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -173,18 +184,37 @@ def _spread(rows: NDArray[np.floating], there: NDArray[np.bool_]) -> NDArray[np.
     return table
 
 
-def parcels(artefact: Artefact) -> dict[str, NDArray[np.int64]]:
-    """Attention query -> the targets that read it; empty for other readouts."""
+def parcels(
+    artefact: Artefact, targets: pd.DataFrame, fold: int | None
+) -> dict[str, NDArray[np.int64]]:
+    """Attention query -> the targets that read it, of all subjects; empty for other readouts.
+
+    Parameters
+    ----------
+    targets : the encoder's, whose rows are meant; a model knows those of its own subject.
+    fold : whose models are asked; None is the first, as parcels of responses are each fold's own.
+    """
     section = artefact.config["encoder"]
     config: EncoderConfig = restore(ENCODERS[section["name"]].schema, section)
-    folder = next(name.partition("/")[0] for name in artefact.files if name.endswith(DESCRIPTION))
-    model = read_model(config, artefact, folder)
-    if not isinstance(model, AttentionModel) or isinstance(model.asked, Free):
-        return {}
-    table = model.asked.shown if isinstance(model.asked, Own) else model.asked
-    columns = selected(artefact, folder)
-    rows = {name: table.targets_of(name) for name in table.names}
-    return rows if columns is None else {name: columns[own] for name, own in rows.items()}
+    subjects = targets["subject"].astype(str).to_numpy()
+    folders = [name.partition("/")[0] for name in artefact.files if name.endswith(DESCRIPTION)]
+    parts = [folder.split("-", 2)[1:] for folder in folders]  # fold-0, or fold-0-subj01
+    asked = min(int(part[0]) for part in parts) if fold is None else fold
+    found: dict[str, NDArray[np.int64]] = {}
+    for folder, (number, *subject) in zip(folders, parts, strict=True):
+        if int(number) != asked:
+            continue
+        model = read_model(config, artefact, folder)
+        if not isinstance(model, AttentionModel) or isinstance(model.asked, Free):
+            return {}
+        table = model.asked.shown if isinstance(model.asked, Own) else model.asked
+        rows = np.flatnonzero(subjects == subject[0]) if subject else np.arange(len(targets))
+        chosen = selected(artefact, folder)
+        rows = rows if chosen is None else rows[chosen]
+        for query in table.names:
+            own = rows[table.targets_of(query)]
+            found[query] = np.union1d(found.get(query, own), own)
+    return found
 
 
 def trained_on(artefact: Artefact, fold: int | None) -> set[int]:

@@ -35,10 +35,10 @@ class Opinion:
 
     @classmethod
     def like(cls, source: Source, first: Opinion, wishes: Sequence[Wish]) -> Opinion:
-        """A judge: the very targets of the guide where it has the same, else its own."""
-        if source.facts.targets.equals(first.sources[0].facts.targets):
-            return cls([source], [first.objectives[0]])
-        return cls.of([source], wishes)
+        """A judge: the guide's targets that it predicts where it has the same, else its own."""
+        guide = first.sources[0].facts
+        same = guide if source.facts.targets.equals(guide.targets) else None
+        return cls([source], [[resolve(wish, source.facts, same) for wish in wishes]])
 
     def guide(self, number: int) -> Guide:
         """The objective ``number`` as a function of pixels."""

@@ -13,7 +13,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neuroattn.synthesis.drawing import Drawn, Method, Scene, norms_of, only, sound
+from neuroattn.synthesis.drawing import (
+    Drawn,
+    Method,
+    Scene,
+    norms_of,
+    only,
+    pulled_back,
+    sound,
+)
 from neuroattn.synthesis.guidance_schemas import NoiseOptimisationConfig
 
 
@@ -56,11 +64,13 @@ class NoiseOptimisation:
             return noise.new_zeros(len(noise)), torch.zeros_like(noise)
         with torch.enable_grad():
             start = noise.detach().requires_grad_()
-            values = scene.measure(self._pixels(scene, start, seeds))
-            loss = config.likelihood * unlikelihood(start) - config.scale * values.to(start)
-            (gradient,) = torch.autograd.grad(loss.sum(), start)
+            pixels = self._pixels(scene, start, seeds)
+            values = scene.measure(pixels)
+            raised = pulled_back(-config.scale * values.to(start), pixels, start)
+            odd = config.likelihood * unlikelihood(start)
+            (kept,) = torch.autograd.grad(odd.sum(), start)
         scene.backward()
-        return values.detach(), gradient
+        return values.detach(), raised + kept
 
     def _moved(self, noise: Tensor, speed: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """A step of SGD with Nesterov momentum on clipped gradients."""

@@ -88,16 +88,25 @@ class Facts:
         return [name for name in self.regions if not name.startswith(("lh.", "rh."))]
 
 
-def resolve(wish: Wish, facts: Facts) -> Objective:
+def resolve(wish: Wish, facts: Facts, first: Facts | None = None) -> Objective:
     """An objective on these targets.
+
+    Parameters
+    ----------
+    first : facts of the same targets by which the members of each part are chosen, so that two
+        encoders are asked for the same ones; those that ``facts`` do not predict are left out.
 
     Raises
     ------
     ConfigError : a part that is not there.
     DataError : a direction that is no weight for each target.
     """
-    raised = np.sum([part.factor * weights(part, facts) for part in wish.raised], axis=0)
-    spared = np.array([weights(part, facts) for part in wish.spared])
+
+    def of(part: Part) -> Weights:
+        return weights(part, facts) if first is None else _kept(part, weights(part, first), facts)
+
+    raised = np.sum([part.factor * of(part) for part in wish.raised], axis=0)
+    spared = np.array([of(part) for part in wish.spared])
     spared = spared.reshape(len(wish.spared), len(facts.targets))
     usual = _usual(facts) @ spared.T if wish.spared else np.zeros(0)
     tensors = (torch.tensor(array, dtype=torch.float32) for array in (raised, spared, usual))
@@ -115,6 +124,16 @@ def _usual(facts: Facts) -> Weights:
 def weights(part: Part, facts: Facts) -> Weights:
     """Weight of each target in a part, its factor left out."""
     return _RESOLVERS[part.kind](part.name, facts)
+
+
+def _kept(part: Part, chosen: Weights, facts: Facts) -> Weights:
+    """Weights of those chosen targets that are predicted here, of the size that parts have."""
+    mean = _of(np.flatnonzero(chosen), facts)
+    if part.kind != "direction":
+        return mean
+    left = np.where(facts.fitted, chosen, 0.0)
+    unit: Weights = left / np.abs(left).sum()
+    return unit
 
 
 def _region(name: str, facts: Facts) -> Weights:

@@ -266,7 +266,7 @@ def _label(config: Any) -> str:
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="synthesize",
-        version=3,
+        version=4,
         about="draw pictures that a fitted encoder predicts to drive a region, and judge them",
         reads=("synthesis", "guidance", "generator", "seed"),
         parents=_parents,

@@ -33,6 +33,7 @@ from neuroattn.synthesis.guidance_schemas import (
     BrainDiveConfig,
     DenoisedConfig,
     FlowConfig,
+    Gradient,
     SteeredConfig,
     UnguidedConfig,
     WindowedConfig,
@@ -114,6 +115,9 @@ class Steered(Generic[C]):
 
     def _sized(self, gradient: Tensor, level: Level) -> Tensor:
         weight = self.config.scale * self.weight(level)
+        if self.config.gradient is Gradient.unit:
+            # A raw gradient shrinks as k-diffusion's latents grow; one of size 1 has to be told.
+            weight *= level.scale
         return weight * sized(gradient, self.config.gradient)
 
     @torch.no_grad()

@@ -27,16 +27,12 @@ ELSEWHERE = {
     "captioning/writing.py": "tests/unit/captioning/test_stage.py",
     "data/things_eeg2_files.py": "tests/unit/data/test_things_eeg2.py",
     "decoding/ablate_stage.py": "tests/unit/decoding/test_after_stages.py",
-    "decoding/contributions.py": "tests/unit/decoding/test_stage.py",  # parts of one stage
-    "decoding/imagery.py": "tests/unit/decoding/test_after_stages.py",
     "decoding/projections.py": "tests/unit/decoding/test_inputs.py",
     "decoding/shown.py": "tests/unit/decoding/test_stage.py",
     "decoding/sides.py": "tests/unit/decoding/test_stage.py",
-    "decoding/task.py": "tests/unit/decoding/test_decoders.py",  # what all trained ones share
     "decoding/trained.py": "tests/unit/decoding/test_decoders.py",
     "figures/prior.py": "tests/unit/decoding/test_prior_kept.py",  # drawn by the section's test
     "generators/backbone.py": "tests/unit/captioning/test_stage.py",  # backbone=space
-    "synthesis/judged.py": "tests/unit/synthesis/test_stage.py",
     "synthesis/retrieval.py": "tests/unit/synthesis/test_stage.py",
     "data/algonauts2023_files.py": "tests/unit/data/test_algonauts2023.py",
     "data/laion_fmri_files.py": "tests/unit/data/test_laion_fmri.py",

@@ -204,6 +204,16 @@ def test_a_target_without_a_ceiling_never_counts_in_the_scores() -> None:
     assert "roi.V2.r_squared_over_nc" not in found
 
 
+def test_z_scores_of_a_dead_target_have_no_ceiling() -> None:
+    """They are zeros, and no part of the variance that z-scores have by definition is signal."""
+    counts = np.full(50, 3)
+    zeros = np.zeros((50, 1))
+    found = repeats_of([(counts, zeros, zeros)], 1)
+    assert np.isnan(found.ncsnr()).all()
+    assert np.isnan(found.ncsnr(total=1.0)).all()
+    assert np.isnan(noise_ceiling(found.ncsnr(total=1.0), found.k)).all()
+
+
 def test_constant_targets_and_missing_repeats_have_no_ceiling() -> None:
     repeats = np.full(10, 3)
     trials = np.column_stack([np.full(30, 0.1), np.repeat(np.arange(10.0), 3)])

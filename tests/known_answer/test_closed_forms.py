@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from neuroattn.encoding.banded import BandedRidge, weightings
 from neuroattn.encoding.bands import Grams, choose, shares
 from neuroattn.encoding.field_ridge import FieldRidge, mixer
+from neuroattn.encoding.fields import EVEN
 from neuroattn.encoding.pca_ridge import PcaRidge
 from neuroattn.encoding.readout import TrainingSet
 from neuroattn.encoding.registry import (
@@ -310,8 +311,9 @@ def test_planted_fields_are_found_and_plain_ridge_loses(fields: Any) -> None:
     assert gain.mean() > 0.1
     columns = field.columns()
     rows, places = np.divmod(corners[np.arange(12) % 4], 6)
-    np.testing.assert_allclose(columns["field_y"], (rows + 0.5) / 6, atol=0.2)
-    np.testing.assert_allclose(columns["field_x"], (places + 1.0) / 6, atol=0.2)
+    np.testing.assert_allclose(columns["rf_y"], 2 * (rows + 0.5) / 6 - 1, atol=0.4)
+    np.testing.assert_allclose(columns["rf_x"], 2 * (places + 1.0) / 6 - 1, atol=0.4)
+    assert set(columns["rf_size"].round(3)) <= {0.24, 0.5}, "no target takes the whole picture"
 
 
 def test_without_field_or_smoothness_it_is_plain_ridge() -> None:
@@ -339,7 +341,7 @@ def test_it_is_ridge_on_smoothed_weighted_cells() -> None:
     flat = Store(a=x).read("a").astype(np.float64)
     flat -= flat[train].mean(0)
     for target in range(3):
-        mine = weights[0 if model.columns()["field_size"][target] == 1 else 1]
+        mine = weights[0 if model.columns()["rf_size"][target] == EVEN else 1]
         cells = np.einsum("kt,itc->ikc", mixer((4, 4), 4, 0.7), flat)
         z = (np.sqrt(mine)[:, None] * cells).reshape(50, -1)
         reference = ReferenceRidge(alpha=np.square(z[train]).sum() / 40)

@@ -132,6 +132,25 @@ def test_scores_without_predictions_choose_as_predictions_do(dtype: torch.dtype)
     np.testing.assert_allclose(narrow.r_selection, plain.r_selection, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_target_that_is_silent_in_a_fold_has_no_correlation_there(dtype: torch.dtype) -> None:
+    """What is left of a constant is rounding, and over next to nothing it would choose."""
+    rng = np.random.default_rng(5)
+    x = torch.tensor(rng.normal(size=(60, 8)), dtype=dtype)
+    x = x - x.mean(0)
+    y = np.repeat((x.numpy() @ rng.normal(size=8))[:, None], 3, axis=1) / 7 + 0.1
+    grid, folds = np.logspace(-2, 3, 6), inner_folds(np.arange(60), 4, 0)
+    y[folds[1][1], 1] = 0.1  # silent in one fold
+    y[:, 2] = 0.1
+    table = torch.tensor(y, dtype=dtype)
+    for solve in (solve_primal, solve_narrow):
+        r = solve(x, table, grid, folds, 3).r_selection
+        assert r is not None
+        assert r[0] == pytest.approx(1, abs=1e-3)
+        assert r[1] == pytest.approx(0.75, abs=0.1), "one fold of four counts as 0"
+        assert r[2] == 0
+
+
 @pytest.mark.parametrize("images", [60, 15])
 def test_penalties_are_those_of_brute_force_cross_validation(images: int) -> None:
     """Centring happens anew in every inner fold: a plain loop over scikit-learn agrees."""

@@ -16,15 +16,16 @@ import pytest
 import torch
 
 from neuroattn.encoding.efficient_probe import EfficientProbeReadout
-from neuroattn.encoding.fields import gaussian_masks, point_masks
-from neuroattn.encoding.fwrf import Fwrf
-from neuroattn.encoding.gaussian_rf import GaussianRfReadout
+from neuroattn.encoding.fields import EVEN, gaussian_masks, point_masks
+from neuroattn.encoding.fwrf import Fwrf, candidates
+from neuroattn.encoding.gaussian_rf import GaussianRf, GaussianRfReadout
 from neuroattn.encoding.readout import TrainingSet
 from neuroattn.encoding.registry import FwrfConfig, RidgeConfig
 from neuroattn.encoding.retina_map import RetinaMap, RetinaMapReadout
 from neuroattn.encoding.ridge import Ridge
 from neuroattn.encoding.semantic_spatial import SemanticSpatialReadout
 from neuroattn.encoding.spatial_feature import SpatialFeatureReadout
+from neuroattn.encoding.tokens import Shape
 from neuroattn.encoding.trained import TrainedReadout
 from neuroattn.encoding.trained_schemas import (
     EfficientProbeConfig,
@@ -153,6 +154,31 @@ def test_a_fixed_place_is_found(name: str, tmp_path: Path) -> None:
     found = np.stack([columns["rf_x"], columns["rf_y"]], axis=1)
     away = np.linalg.norm(found - data.places, axis=1)
     assert np.median(away) <= (0.35 if name == "unit" else 0.2), away
+
+
+def test_whole_picture_targets_have_no_corner_for_a_place(tmp_path: Path) -> None:
+    def truth(tokens: dict[str, Any], rng: np.random.Generator) -> Any:
+        return tokens["only"].mean(1) @ directions(rng).T
+
+    data = world({"only": CELLS}, truth, np.zeros((TARGETS, 2)))
+    config = FwrfConfig(centres=7, sizes=[0.15, 0.3, 10.0], n_alphas=5)
+    model = Fwrf(config).fit(train_set(data, tmp_path))
+    columns = model.columns()
+    even = columns["rf_size"] == EVEN
+    assert even.mean() > 0.8
+    assert not columns["rf_x"][even].any()
+    assert not columns["rf_y"][even].any()
+    assert len(candidates(7, [0.15, 0.3, 10.0])) == 2 * 49 + 1
+
+
+def test_a_point_that_was_drawn_has_the_size_of_the_draws() -> None:
+    core = GaussianRf(3, Shape((4, 4), 5), 0.5, Reading.sampled)
+    with torch.no_grad():
+        core.place.copy_(torch.tensor([[0.0, 0.0], [0.3, -0.2], [2.0, 0.1]]))
+        core.log_size.copy_(torch.tensor([0.1, 0.7, 0.2]).log())
+    fields = core.fields((4, 4)).detach().numpy()
+    np.testing.assert_allclose(fields[:, :2], [[0, 0], [0.3, -0.2], [1, 0.1]], atol=1e-6)
+    np.testing.assert_allclose(fields[:, 2], [0.1, 0.7, 0.2], atol=0.02)
 
 
 def test_the_best_of_a_grid_of_fields_is_near_the_planted_place(tmp_path: Path) -> None:

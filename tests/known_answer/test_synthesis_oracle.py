@@ -105,6 +105,21 @@ def test_a_scale_is_a_factor() -> None:
     assert abs(ratio(prior, X0(x0("ddim", 3.0)), "ddim", 3.0) - 1) < 0.01
 
 
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("method", [X0, Windowed])
+def test_a_unit_gradient_is_the_same_share_of_the_noise_in_every_form(
+    prediction: str, method: type
+) -> None:
+    kind, more = (X0Config, {}) if method is X0 else (WindowedConfig, {"start": 0.4})
+    found = {}
+    for sampler in ("ddim", "euler"):
+        prior = generator(prediction, sampler)
+        config = kind(steps=FEW, sampler=sampler, scale=0.5, gradient=Gradient.unit, **more)
+        found[sampler] = shift(prior, method(config), sampler)
+    away = found["euler"] - found["ddim"]
+    assert float(away.norm()) < 0.05 * float(found["ddim"].norm())
+
+
 @pytest.mark.parametrize(("prediction", "sampler"), [("epsilon", "dpm"), ("v_prediction", "ddim")])
 def test_the_published_blend_overshoots_and_leaves_the_manifold(
     prediction: str, sampler: str

@@ -10,6 +10,8 @@ Addresses go through fsspec: ``s3://`` and ``http(s)://`` need the extra ``neuro
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import fnmatch
 import logging
 import os
@@ -19,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from neuroattn.core.atomic import (
     ensure_folder,
@@ -264,6 +266,8 @@ def fetch(
 ) -> Path:
     """Fetch one file, going on from a part that an earlier run left.
 
+    Where another download fetches it, this one waits and takes what came.
+
     Raises
     ------
     DataError : what came has another size or digest, or the source changed meanwhile.
@@ -273,10 +277,12 @@ def fetch(
     record = part.with_name(f"{part.name}.json")
     with storage_errors(target):
         ensure_folder(target.parent)
-        start = _resume(part, record, remote)
-        advance(start)
-        with open(part, "ab") as handle:
-            handle.truncate(start)
+        with _held(part) as handle:
+            if target.exists():
+                part.unlink()
+                return target
+            start = _resume(handle, record, remote)
+            advance(start)
             while start < remote.bytes:
                 content = _block(source, remote, start, min(start + block, remote.bytes))
                 handle.write(content)
@@ -284,11 +290,38 @@ def fetch(
                 start += len(content)
                 advance(len(content))
             os.fsync(handle.fileno())
-        _check(source, remote, part, record, sha256)
-        os.replace(part, target)
-        record.unlink(missing_ok=True)
-        fsync_folder(target.parent)
+            _check(source, remote, part, record, sha256)
+            os.replace(part, target)
+            record.unlink(missing_ok=True)
+            fsync_folder(target.parent)
     return target
+
+
+@contextmanager
+def _held(part: Path) -> Iterator[BinaryIO]:
+    """The part, open for appending, held by this download alone."""
+    while True:
+        with open(part, "ab") as handle:
+            _lock(handle, part)
+            if _stands(handle, part):  # whoever was first may have renamed or removed it
+                yield handle
+                return
+
+
+def _lock(handle: BinaryIO, part: Path) -> None:
+    with contextlib.suppress(OSError):  # a file system without locks
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("another download writes %s; this one waits for it", part)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def _stands(handle: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _inside(root: Path, name: str) -> Path:
@@ -302,18 +335,18 @@ def _inside(root: Path, name: str) -> Path:
     return target
 
 
-def _resume(part: Path, record: Path, remote: Remote) -> int:
-    """Bytes that are there already of this very file."""
+def _resume(part: BinaryIO, record: Path, remote: Remote) -> int:
+    """Bytes that are there already of this very file; of any other the part is emptied."""
     due = {"address": remote.address, "bytes": remote.bytes, "tag": remote.tag}
-    if part.is_file() and record.is_file():
+    if record.is_file():
         try:
             same = read_json(record) == due
         except ValueError:
             same = False
         # Without a tag nothing tells whether the source is still the same.
-        if same and remote.tag and part.stat().st_size <= remote.bytes:
-            return part.stat().st_size
-    part.unlink(missing_ok=True)
+        if same and remote.tag and (size := os.fstat(part.fileno()).st_size) <= remote.bytes:
+            return size
+    part.truncate(0)
     write_json(record, due)
     return 0
 
@@ -331,15 +364,19 @@ def _block(source: Source, remote: Remote, start: int, stop: int) -> bytes:
 
 def _check(source: Source, remote: Remote, part: Path, record: Path, sha256: str | None) -> None:
     now = source.look_up(remote.name)
-    found = file_digest(part) if sha256 else None
-    if now == remote and found == sha256 and part.stat().st_size == remote.bytes:
+    size, digest = part.stat().st_size, file_digest(part) if sha256 else None
+    problem = "what was fetched is not the file that was expected"
+    if now != remote:
+        problem = "the file changed at its source while it was fetched"
+        expected, found = (f"{each.bytes} bytes, tag {each.tag!r}" for each in (remote, now))
+    elif size != remote.bytes:
+        expected, found = f"{remote.bytes} bytes", f"{size} bytes"
+    elif digest != sha256:
+        expected, found = f"sha256 {sha256}", f"sha256 {digest}"
+    else:
         return
     part.unlink()
     record.unlink(missing_ok=True)
-    changed = now != remote
     raise DataError(
-        "the file changed at its source while it was fetched" if changed
-        else "what was fetched is not the file that was expected",
-        file=remote.address, expected=remote.tag if changed else f"sha256 {sha256}",
-        found=now.tag if changed else f"sha256 {found}", fix="repeat the command",
-    )  # fmt: skip
+        problem, file=remote.address, expected=expected, found=found, fix="repeat the command"
+    )

@@ -5,6 +5,7 @@ Nothing is downloaded and nothing is opened: a plan asks for sizes of files.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,21 +145,21 @@ def commands(plan: Plan) -> list[str]:
     source = plan.manifest.source
     if not source.startswith("s3://"):
         return []
-    sign = " --no-sign-request" if plan.manifest.anonymous else ""
+    sign = ["--no-sign-request"] if plan.manifest.anonymous else []
     target = plan.root or Path("DIR")
-    found: list[str] = []
+    found: list[list[str]] = []
     for folder, entries in _by_folder(plan.missing).items():
-        place = f"'{source}/{folder}/' '{target / folder}/'"
         if len(entries) <= _FEW and not any(entry.is_group for entry in entries):
             found += [
-                f"aws s3 cp{sign} '{source}/{entry.path}' '{target / entry.path}'"
+                ["cp", *sign, f"{source}/{entry.path}", str(target / entry.path)]
                 for entry in entries
             ]
             continue
         names = dict.fromkeys(_pattern(plan.manifest, entry) for entry in entries)
-        words = " ".join(f"--include '{name}'" for name in names)
-        found.append(f"aws s3 sync{sign} {place} --exclude '*' {words}")
-    return found
+        words = [word for name in names for word in ("--include", name)]
+        place = [f"{source}/{folder}/", f"{target / folder}/"]
+        found.append(["sync", *sign, *place, "--exclude", "*", *words])
+    return [shlex.join(["aws", "s3", *words]) for words in found]
 
 
 def _by_folder(entries: Iterable[FileEntry]) -> dict[str, list[FileEntry]]:

@@ -89,9 +89,7 @@ def verify(
 
 def manifest_of(name: str, root: Path) -> Manifest:
     """The manifest ``name``; with free sizes where the folder says that it is a simulation."""
-    # The simulation in Algonauts form stands in a folder of the one in NSD form.
-    markers = (layout.simulated(root), layout.simulated(root.parent))
-    if not any(marker.is_file() for marker in markers):
+    if layout.simulation(root) is None:
         return load_manifest(name)
     if name == "nsd":
         return load_manifest("simulated")

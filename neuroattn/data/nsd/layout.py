@@ -30,6 +30,8 @@ VOXEL_MM = {"func1pt8mm": 1.8, "func1mm": 1.0}
 TR_SECONDS = {"func1pt8mm": 4 / 3, "func1mm": 1.0}  # what the headers of betas say
 
 DEGREES = 8.4  # visual angle of a picture's side
+TERMS = "NSD Terms and Conditions; images under the terms of COCO; no redistribution"
+OUR_TERMS = "MIT (neuroattn); photographs in the scenes under the terms of their packages"
 
 VERSIONS = {
     "b1": "betas_assumehrf",
@@ -124,6 +126,12 @@ _SESSION = re.compile(r"betas_session([0-9]+)\.")
 def simulated(root: Path) -> Path:
     """A file that only a simulation has: where it is, everything made from it says so."""
     return root / "SIMULATED.json"
+
+
+def simulation(root: Path) -> Path | None:
+    """That file, where ``root`` is a simulation or, as its Algonauts form is, a folder of one."""
+    markers = (simulated(root), simulated(root.absolute().parent))
+    return next((marker for marker in markers if marker.is_file()), None)
 
 
 def truth(root: Path, name: str) -> Path:

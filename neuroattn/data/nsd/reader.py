@@ -28,9 +28,7 @@ _CITATION = (
     "Allen et al. 2022, A massive 7T fMRI dataset to bridge cognitive neuroscience and artificial "
     "intelligence, Nature Neuroscience 25:116-126"
 )
-_OURS = "MIT (neuroattn); photographs in the scenes under the terms of their packages"
 _FINER = {10_242: "fsaverage5", 40_962: "fsaverage6"}  # vertices of a hemisphere
-_TERMS = "NSD Terms and Conditions; images under the terms of COCO; no redistribution"
 
 
 def _mesh(space: str, shapes: list[tuple[int, ...]]) -> str:
@@ -75,7 +73,7 @@ class NsdDataset:
             modality="simulated responses in the form of fMRI" if simulated else "fMRI, 7 T",
             units="% signal change",
             space=_mesh(config.space.value, self.space.shapes),
-            licence=_OURS if simulated else _TERMS,
+            licence=layout.OUR_TERMS if simulated else layout.TERMS,
             citation=f"simulated by neuroattn in the form of {_CITATION}"
             if simulated
             else _CITATION,

@@ -23,8 +23,7 @@ from neuroattn.core.atomic import ensure_folder, read_json, storage_errors, writ
 from neuroattn.core.errors import ConfigError
 from neuroattn.core.seeding import generator
 from neuroattn.data.folders import is_there, publish, target_folder
-from neuroattn.data.things_eeg2 import SIMULATED
-from neuroattn.data.things_eeg2_files import METADATA
+from neuroattn.data.things_eeg2_files import METADATA, SIMULATED
 
 Floats = NDArray[np.float64]
 VERSION: Final = 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from neuroattn.captioning.analysis import (
     ALL,
     NULLS,
     base_rate,
+    class_chance,
     class_shares,
     groups,
     leading_class,
@@ -18,13 +21,14 @@ from neuroattn.captioning.analysis import (
     vocabulary,
 )
 from neuroattn.captioning.lexicon import CLASSES
+from neuroattn.captioning.nouns import Noun, kind_of, words_of
 
 FACE, DOG, BOTH = "A face in a city.", "A dog on a beach.", "A face and a dog."
 
 
 def test_a_noun_counts_as_the_share_of_a_targets_captions() -> None:
     table = said([[FACE, FACE, DOG, BOTH], [DOG], []])
-    share = dict(zip(table.nouns, table.share.T.tolist(), strict=True))
+    share = dict(zip(table.nouns, table.share.toarray().T.tolist(), strict=True))
     assert share["face"] == [0.75, 0, 0]
     assert share["dog"] == [0.5, 1, 0]
     assert share["city"] == [0.5, 0, 0]
@@ -46,6 +50,43 @@ def test_chance_is_the_share_of_the_banks_captions() -> None:
     bank = [[FACE, DOG], [DOG], [], [FACE]]
     assert base_rate(["face", "dog", "bus"], bank).tolist() == [0.5, 0.5, 0]
     assert np.isnan(base_rate(["face"], [[], []])).all()
+
+
+def test_counting_item_by_item_is_the_mean_over_the_whole_table() -> None:
+    rng = np.random.default_rng(0)
+    captions = [FACE, DOG, BOTH, "A bus on a street.", "Nothing."]
+    bank = [list(rng.choice(captions, size=rng.integers(0, 4))) for _ in range(50)]
+    nouns = ["beach", "bus", "city", "dog", "face", "street", "tree"]
+    known = [words_of(own) for own in bank if own]
+    table = np.array([[np.mean([n in one for one in own]) for n in nouns] for own in known])
+    np.testing.assert_allclose(base_rate(nouns, bank), table.mean(axis=0), rtol=1e-12)
+    of_class = table @ np.array([[kind_of(n) == name for name in CLASSES] for n in nouns])
+    of_class = of_class[of_class.any(axis=1)]
+    shares = (of_class / of_class.sum(axis=1, keepdims=True)).mean(axis=0)
+    np.testing.assert_allclose(class_chance(bank), shares, rtol=1e-12)
+    found = said(bank)
+    dense = dict(zip(found.nouns, found.share.toarray().T, strict=True))
+    for column, noun in enumerate(nouns[:-1]):
+        told = dense[noun][[bool(own) for own in bank]]
+        np.testing.assert_allclose(told, table[:, column], rtol=1e-12)
+
+
+def test_no_table_of_all_items_and_nouns_is_made() -> None:
+    bank = [[str(number)] for number in range(3000)]  # as many nouns as items: 72 MB if dense
+
+    def find(caption: str) -> list[Noun]:
+        return [Noun(caption, kind_of(caption))]
+
+    tracemalloc.start()
+    try:
+        base_rate(["1", "2"], bank, find)
+        class_chance(bank, find)
+        table = said(bank, find)
+        top_nouns(table, {"FFA": np.arange(20)}, np.zeros(len(table.nouns)), draws=20)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10e6
 
 
 def test_groups_leave_out_what_is_below_the_gate_and_keep_nulls_apart() -> None:

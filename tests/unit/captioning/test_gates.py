@@ -66,6 +66,14 @@ def test_null_targets_meet_the_same_rule() -> None:
     assert gate_nulls(r, p, nc, real).tolist() == [True, False, False, False]
 
 
+def test_a_null_target_that_is_not_predicted_is_not_let_through() -> None:
+    loose = gate(SCORES, GateConfig(threshold=0.0, q=1.0))
+    r = np.array([-0.4, 0.0, 0.2])
+    found = gate_nulls(r, np.ones(3), np.full(3, 0.5), loose)
+    real = gate(SCORES[:3].assign(r=r, r_squared=r.clip(0) ** 2, nc=0.5), loose.config)
+    assert found.tolist() == real.passed.tolist() == [False, False, True]
+
+
 def test_evidence_is_the_share_of_null_targets_that_are_predicted_less_well() -> None:
     nulls = np.array([0.0, 0.1, 0.2, 0.3])
     np.testing.assert_allclose(evidence(np.array([0.9, 0.15, -1.0]), nulls), [0.8, 0.4, 0.0])

@@ -92,6 +92,25 @@ def test_nulls_of_a_trained_readout_are_tested_on_what_it_held_out() -> None:
     np.testing.assert_array_equal(without.r, known.r)
 
 
+def test_nulls_of_targets_that_share_a_signal_are_many_draws() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(60, 1)) + 0.2 * rng.normal(size=(60, 40))
+    images, columns = np.arange(60), np.arange(40)
+
+    def responses(images: Any, mode: Any, columns: Any) -> Any:
+        return values[images][:, columns]
+
+    model: Any = SimpleNamespace(predict=lambda features, images: values[images])
+    view: Any = SimpleNamespace(image_responses=responses)
+    unit: Any = SimpleNamespace(name="")
+    side = Side(unit, view, images[:0], images, columns)
+    features: Any = None
+    found = [untrained(side, columns, model, features, seed=seed).r for seed in range(40)]
+    spread = np.std(found, axis=1).mean()
+    assert spread > 0.1, "as for 60 images"
+    assert np.std(np.mean(found, axis=1)) < 0.4 * spread, "one order for all would give the same"
+
+
 def test_nulls_are_fitted_to_the_sessions_of_the_encoder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +134,31 @@ def test_nulls_are_fitted_to_the_sessions_of_the_encoder(
         again = Again(features, LinearClsConfig(sessions=sessions), 0, tmp_path, "cpu")
         refitted(side, np.array([0]), again)
         assert set(fitted[-1].responses[:, 0].tolist()) == expected
+
+
+def test_every_null_is_fitted_to_an_order_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.arange(10, 30)
+    shown = np.repeat(np.arange(20.0, dtype=np.float32)[:, None], TARGETS, axis=1)
+    prepared = Prepared(write_prepared(tmp_path, trials_of(np.ones(20, dtype=int)), shown))
+    (unit,) = units_of(prepared)
+    side = Side(unit, prepared, images[:16], images[16:], np.arange(TARGETS))
+    fitted: list[Any] = []
+
+    class Kept:
+        def fit(self, train: Any) -> Any:
+            fitted.append(train)
+            return SimpleNamespace(
+                predict=lambda features, images: np.zeros((len(images), 2)), columns=dict
+            )
+
+    monkeypatch.setattr(nulls, "ENCODERS", SimpleNamespace(load=lambda name: lambda config: Kept()))
+    features: Any = None
+    refitted(side, np.array([0, 1]), Again(features, LinearClsConfig(), 0, tmp_path, "cpu"))
+    one, other = fitted[-1].responses.T.tolist()
+    assert one != other
+    assert sorted(one) == sorted(other) == list(range(16))
 
 
 def test_weights_of_several_backbones_are_refused() -> None:

@@ -37,7 +37,7 @@ def test_a_plan_prints_terms_bytes_and_commands(
     assert nsd.terms in out
     assert "prepare, features, encode, report: 127 files, 78.9 GB (estimate)" in out
     assert "lh.betas_session40.mgh" in out
-    assert f"aws s3 sync --no-sign-request '{nsd.source}/" in out
+    assert f"aws s3 sync --no-sign-request {nsd.source}/" in out
     assert "neuroattn data download nsd --subject subj01" in out
     assert not list(tmp_path.iterdir())
 
@@ -96,6 +96,36 @@ def test_a_download_to_where_nothing_can_be_written(
     told = capsys.readouterr().err
     assert "error: cannot write: " in told
     assert "fix: choose a folder that can be written" in told
+
+
+def test_a_home_is_found_behind_an_equals_sign(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shell expands ``--root ~/nsd``, and leaves ``--root=~/nsd`` to us."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nsd").symlink_to(copy)
+    place = ["--root=~/nsd", "--lock=~/lock.json"]
+    assert main(["data", "lock", "nsd", *place]) == 0
+    assert (tmp_path / "lock.json").is_file()
+    assert main(["data", "verify", "nsd", *place]) == 0
+    words = ["data", "download", "nsd", "--subset=design", "--subject=subj01", "--accept-terms"]
+    assert main([*words, "--root=~/new", f"--source={copy}"]) == 0
+    assert (tmp_path / "new" / layout.expdesign(Path())).is_file()
+    capsys.readouterr()
+    assert main(["data", "plan", "nsd", "--root=~/my new"]) == 0
+    assert f"--root '{tmp_path}/my new' --accept-terms" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock.json", "new", "nsd"]
+
+
+def test_nothing_is_fetched_into_the_home_of_nobody(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["data", "download", "nsd", "--root=~no-such-user-here/nsd", f"--source={copy}"]
+    assert main([*words, "--accept-terms"]) == EXIT_FAILED
+    assert "no such user" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_unknown_words_are_usage_errors(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,16 @@ def test_keys_may_be_told_as_stages_are_told(
     assert capsys.readouterr().out == f"{Path('there') / 'made'}\n"
 
 
+def test_pictures_are_drawn_in_a_home_behind_an_equals_sign(
+    asked: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Path] = []
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("neuroattn.cli.simulate._draw", lambda _, place: drawn.append(place))
+    assert simulate(["there", "--pictures=~/drawn"]) == 0
+    assert drawn == [tmp_path / "drawn"]
+
+
 @pytest.mark.parametrize(
     ("words", "versions", "experiments"),
     [

@@ -108,6 +108,22 @@ def test_a_folder_that_no_system_makes_is_one_clear_error(
         assert "a folder that can be written" in str(caught.value.fix)
 
 
+def test_two_processes_of_one_number_probe_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers that share a folder count their processes alike."""
+    honest = Path.unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        monkeypatch.setattr(Path, "unlink", honest)
+        check_writable(tmp_path)  # the other's, in full
+        path.unlink(missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    check_writable(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_stands_of_a_path(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path, there in (("", ""), ("a/b", ""), ("file", "file"), ("file/below", "file")):

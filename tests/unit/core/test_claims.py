@@ -142,6 +142,28 @@ def test_many_contenders_are_never_inside_together(
     assert log.read_text().split() == ["in", "out"] * 8
 
 
+def test_a_number_that_was_used_meanwhile_gives_no_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between looking and linking, one process had the next number and another follows it."""
+    place = tmp_path / ".claim"
+    with claim(tmp_path):
+        pass
+    live = {"token": "t", "pid": 1, "host": "elsewhere", "heartbeat": 0, "released": False}
+    honest = os.link
+
+    def link(source: Path, target: Path) -> None:
+        (place / "000001.json").unlink()  # swept with 000002 by the owner of the third
+        (place / "000003.json").write_text(json.dumps(live))
+        honest(source, target)
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(ClaimedError), claim(tmp_path, wait=False):
+        pytest.fail("two are inside")
+    assert [path.name for path in place.iterdir()] == ["000003.json"]
+    assert json.loads((place / "000003.json").read_text()) == live
+
+
 def test_a_full_disk_does_not_keep_a_claim(tmp_path: Path) -> None:
     """The release has no room for a new file; the old one's bytes are enough."""
 

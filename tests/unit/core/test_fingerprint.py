@@ -84,6 +84,20 @@ def test_the_cache_reads_a_file_once_until_it_changes(
     assert len(read) == 2
 
 
+@pytest.mark.parametrize("name", ["a#b", "a?mode=rwc", "%41", "é b"])
+def test_the_cache_works_in_any_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "a").write_text("one")
+    cache = DigestCache(folder / "digests.sqlite")
+    first = cache.digests({"a": folder / "a"})
+    monkeypatch.setattr(module, "file_digest", lambda path: pytest.fail(f"{path} is read again"))
+    assert cache.digests({"a": folder / "a"}) == first
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("one")
     cache = DigestCache(tmp_path / "nowhere" / "digests.sqlite")

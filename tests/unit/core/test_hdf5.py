@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -73,9 +75,79 @@ def test_a_full_disk_is_a_storage_error(limit: int, tmp_path: Path) -> None:
     assert ran.out == "[]"
 
 
+def test_a_full_disk_is_told_where_the_block_reads_back(tmp_path: Path) -> None:
+    """What was dropped reads as damage, which is not why it fails."""
+
+    def write() -> Ran:
+        with (
+            pytest.raises(StorageError, match="size limit"),
+            create_hdf5(tmp_path / "a.h5") as file,
+        ):
+            add_dataset(file, "values", VALUES)[:]
+        return Ran(0, "", "")
+
+    assert in_child(write, lambda: limit_files(5_000)).code == 0
+
+
 @pytest.mark.parametrize("keep", [0, 10, 3000])
 def test_a_cut_file_is_damaged(keep: int, tmp_path: Path) -> None:
     _write(tmp_path / "a.h5")
     (tmp_path / "b.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:keep])
     with pytest.raises(ArtefactError, match="damaged"), open_hdf5(tmp_path / "b.h5") as file:
         file["values"][:]
+
+
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9], ids=str)
+def test_a_flipped_byte_is_damage(place: float, tmp_path: Path) -> None:
+    _write(tmp_path / "a.h5")
+    content = bytearray((tmp_path / "a.h5").read_bytes())
+    content[int(place * len(content))] ^= 1
+    (tmp_path / "a.h5").write_bytes(content)
+    with pytest.raises(ArtefactError, match="damaged"), open_hdf5(tmp_path / "a.h5") as file:
+        file["values"][:]
+
+
+@pytest.mark.parametrize("mark", [b"TREE", b"SNOD", b"HEAP"])
+def test_a_damaged_group_is_damage(mark: bytes, tmp_path: Path) -> None:
+    """Of groups HDF5 raises RuntimeError, as callers do."""
+    _write(tmp_path / "a.h5")
+    content = bytearray((tmp_path / "a.h5").read_bytes())
+    content[content.rindex(mark)] ^= 1
+    (tmp_path / "a.h5").write_bytes(content)
+    with pytest.raises(ArtefactError, match="damaged") as caught, open_hdf5(tmp_path / "a.h5") as f:
+        f.visit(lambda _: None)
+    assert isinstance(caught.value.found, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EMFILE, "Too many open files"),
+        OSError("4096 requested and 512 written"),  # numpy.save
+        RuntimeError("can't start new thread"),
+    ],
+    ids=["disk", "files", "numpy", "thread"],
+)
+def test_what_a_caller_raises_is_no_damage(error: Exception, tmp_path: Path) -> None:
+    _write(tmp_path / "a.h5")
+
+    def work() -> None:
+        with open_hdf5(tmp_path / "a.h5"):
+            raise error
+
+    with pytest.raises((OSError, RuntimeError)) as caught:
+        work()
+    assert caught.value is error
+
+
+def test_too_many_open_files_are_no_damage(tmp_path: Path) -> None:
+    _write(tmp_path / "a.h5")
+
+    def read() -> Ran:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+        with pytest.raises(OSError, match="Too many open files") as caught:
+            open_hdf5(tmp_path / "a.h5").__enter__()
+        return Ran(0, str(caught.value.errno), "")
+
+    assert in_child(read, lambda: None).out == str(errno.EMFILE)

@@ -26,6 +26,22 @@ def test_text_that_looks_like_missing_stays_text(tmp_path: Path) -> None:
     assert back.x.isna().tolist() == [False, True, False, False]
 
 
+def test_names_that_look_like_numbers_stay_text(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"subject": ["01", "02"], "rois": ["17", "17|18"], "x": [1, 2]})
+    write_tsv(tmp_path / "t.tsv", frame.assign(roi=["17", None]))
+    back = read_tsv(tmp_path / "t.tsv")
+    assert back["subject"].tolist() == ["01", "02"]
+    assert [rois_of(cell) for cell in back["rois"]] == [["17"], ["17", "18"]]
+    assert [rois_of(cell) for cell in back["roi"]] == [["17"], []]
+    assert back["roi"].isna().tolist() == [False, True]
+    assert back["x"].dtype == "int64"
+
+
+def test_one_numbered_roi_a_target_is_a_roi(tmp_path: Path) -> None:
+    write_tsv(tmp_path / "t.tsv", pd.DataFrame({"target": [0, 1], "rois": ["17", "18"]}))
+    assert [rois_of(cell) for cell in read_tsv(tmp_path / "t.tsv")["rois"]] == [["17"], ["18"]]
+
+
 def test_absent_columns_are_named(tmp_path: Path) -> None:
     write_tsv(tmp_path / "t.tsv", pd.DataFrame({"a": [1]}))
     with pytest.raises(ArtefactError, match="lacks the columns b"):

@@ -13,6 +13,7 @@ from neuroattn.core.errors import ConfigError, DataError, LeakError, MissingData
 from neuroattn.data.algonauts2023 import Algonauts2023Dataset
 from neuroattn.data.algonauts2023_files import HEMISPHERES, leaves
 from neuroattn.data.dataset import open_dataset
+from neuroattn.data.nsd import layout
 from neuroattn.data.registry import Algonauts2023Config
 from tests.chain import neuroattn
 from tests.nsd_files import picture
@@ -102,6 +103,27 @@ def test_test_images_have_pictures_and_no_trials(challenge: Path) -> None:
     assert set(TEST) < set(dataset.stimuli.ids.tolist())
     assert "2 test images have no responses" in dataset.description.description
     assert any("test-0002_nsd-28752.png" in name for name in leaves(_config(challenge)))
+
+
+@pytest.mark.parametrize("place", ["data", "."], ids=["root", "above"])
+def test_a_simulation_says_so_and_by_its_name(
+    place: str, challenge: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands in a folder of the simulation in NSD form, which holds the marker."""
+    recorded = Algonauts2023Dataset(_config(challenge)).description
+    assert (recorded.simulated, recorded.species) == (False, "human")
+    assert "SIMULATED.json" not in leaves(_config(challenge))
+    marker = layout.simulated(tmp_path / place)
+    marker.write_text('{"label": "simulated responses"}')
+    monkeypatch.chdir(challenge)
+    for root in (challenge, Path()):
+        about = Algonauts2023Dataset(_config(root)).description
+        assert about.simulated
+        assert about.name == "Simulated Algonauts 2023 subj01"
+        assert "human" not in about.species
+        assert "7 T" not in about.modality
+        assert about.citation.startswith("simulated by neuroattn")
+        assert leaves(_config(root))["SIMULATED.json"].samefile(marker)
 
 
 def test_the_command_prepares_it(challenge: Path, tmp_path: Path) -> None:

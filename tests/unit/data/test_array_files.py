@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,19 @@ def test_no_hdf5_at_all_is_a_data_error(tmp_path: Path) -> None:
     (tmp_path / "a.h5").write_bytes(b"not HDF5" * 100)
     with pytest.raises(DataError, match="cannot be read"), open_hdf5_array(tmp_path / "a.h5", "x"):
         pass
+
+
+def test_what_a_caller_raises_is_no_damage_of_the_file(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = np.arange(3)
+
+    def work() -> None:
+        with open_hdf5_array(tmp_path / "a.h5", "data"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        work()
+    assert caught.value.errno == errno.ENOSPC
 
 
 def test_a_kept_array_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

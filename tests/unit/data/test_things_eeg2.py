@@ -17,6 +17,7 @@ from neuroattn.data.dataset import Dataset, leaves, open_dataset
 from neuroattn.data.mapped_pickle import read_mapped_dictionary
 from neuroattn.data.registry import ThingsEeg2Config, ThingsMegConfig
 from neuroattn.data.simulate.things import Design, simulate_things
+from neuroattn.data.things_eeg2_files import find
 
 SMALL = Design(
     subjects=2, concepts=4, each=3, test=5, repeats=2, test_repeats=3, samples=8, side=16
@@ -83,6 +84,15 @@ def test_pictures_are_those_of_the_list_and_things_are_apart(made: Path) -> None
     assert dataset.stimuli.read(12).shape == (16, 16, 3)
     sides = {dataset.categories[str(image)][0] for image in range(12)}
     assert not sides & {dataset.categories[str(image)][0] for image in range(12, 17)}
+
+
+def test_the_label_of_a_simulation_is_in_its_name(copied: Path) -> None:
+    config = ThingsEeg2Config(root=str(copied))
+    marker = copied / "simulated.json"
+    assert find(config).all()["simulated.json"] == marker
+    marker.unlink()
+    assert "simulated.json" not in find(config).all()
+    assert not opened(copied).description.simulated
 
 
 def test_without_the_list_pictures_are_sorted_by_name(made: Path, copied: Path) -> None:
@@ -219,8 +229,8 @@ def test_every_file_is_a_leaf(made: Path) -> None:
     from types import SimpleNamespace
 
     found = leaves(SimpleNamespace(dataset=ThingsEeg2Config(root=str(made), subjects=SUBJECTS)))
-    assert len(found) == 2 * 2 + 17 + 1
-    assert "sub-02/preprocessed_eeg_test.npy" in found
+    assert len(found) == 2 * 2 + 17 + 2
+    assert {"sub-02/preprocessed_eeg_test.npy", "simulated.json"} < set(found)
 
 
 # --- bad input

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,6 +104,22 @@ def test_subjects_are_averaged() -> None:
     table = rows(ablate(brains, controls=3), DROP, "percentile")
     assert table.loc[NAMES[2], "share"] == pytest.approx(0.5, abs=0.1)
     assert table.loc[NAMES[2], "targets"] == 2 * EACH
+
+
+def test_kinds_that_one_subject_lacks_are_measured_of_none(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def seeing(brain: Brain, names: str) -> Brain:
+        concepts = [replace(brain.task.concepts[0], name=name) for name in names]
+        return replace(brain, task=replace(brain.task, concepts=concepts))
+
+    whole = planted({2: slice(0, DIM)})
+    with caplog.at_level(logging.INFO, logger="neuroattn.decoding"):
+        for first, second in (("ab", "bc"), ("b", "bac")):
+            table = ablate([seeing(whole, first), seeing(whole, second)], controls=2)
+            kinds = [name for name in table["measure"].unique() if name.startswith(CONCEPT)]
+            assert kinds == [CONCEPT + "b"]
+    assert caplog.text.count("left out: a, c") == 2
 
 
 def test_the_map_shows_where_the_decoder_reads() -> None:

@@ -19,6 +19,7 @@ from neuroattn.decoding.partial import MaskedPasses, PartialProducts
 from neuroattn.features.store import FeatureStore
 from neuroattn.pipeline.build import run_stage
 from neuroattn.pipeline.plan import find
+from neuroattn.pipeline.plan import plan as find_plan
 from neuroattn.reports.blocks import Notice, Prose, Table
 from neuroattn.reports.registry import ReportConfig
 from neuroattn.reports.sections import warnings
@@ -169,6 +170,11 @@ def test_what_is_missing_is_said(tiny_data: Path, all_root: Path) -> None:
     made.imagery.trials = None
     with pytest.raises(ConfigError, match="which trials"):
         run_stage("imagery", made)
+    made = config("imagery", tiny_data, all_root)
+    made.decoder.target.also = ["backbone=captions backbone.layers=[captions]"]
+    with pytest.raises(ConfigError, match="further features") as caught:
+        find_plan("imagery", made)
+    assert "backbone=captions" in str(caught.value)
     made = config("imagery", tiny_data, all_root)
     made.imagery.trials = "dataset.normalise=none"
     made.imagery.gallery = "backbone.layers=[blocks.7]"

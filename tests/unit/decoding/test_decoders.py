@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from neuroattn.core.artefact import ArtefactWriter
 from neuroattn.core.errors import ArtefactError, ConfigError, LeakError, MissingDataError
 from neuroattn.decoding.blur_prior import FixedPrior, ReliabilityPrior
+from neuroattn.decoding.decoder import DecodingSet, SubjectRows, write_decoder
 from neuroattn.decoding.decoder_schemas import (
     DecoderConfig,
     InputConfig,
@@ -24,6 +27,8 @@ from neuroattn.decoding.decoder_schemas import (
     TrainedDecoderConfig,
     training,
 )
+from neuroattn.decoding.eeg_schemas import EegProjectConfig, TsconvConfig
+from neuroattn.decoding.load import PARCELS, read_model
 from neuroattn.decoding.network_schemas import (
     ParcelTransformerConfig,
     PretrainingConfig,
@@ -36,8 +41,11 @@ from neuroattn.decoding.registry import DECODERS, atlas_leaves, foundation_leave
 from neuroattn.decoding.ridge import RidgeDecoder, targets_of
 from neuroattn.decoding.ridge_mlp import RidgeMlpDecoder
 from neuroattn.decoding.sequence_gpt import SequenceGptDecoder, gpt, load_foundation
+from neuroattn.decoding.trained import bank_of
 from neuroattn.training.registry import TrainingConfig
-from tests.unit.decoding.side import DIM, Store, planted, space_of, top1
+from neuroattn.training.selection import TrainingData
+from tests.unit.decoding.side import DIM, INPUTS, Store, planted, space_of, top1
+from tests.unit.encoding.conftest import finish
 
 CHANCE = 1 / 30
 
@@ -61,6 +69,52 @@ SMALL: dict[str, DecoderConfig] = {
         dim=16, depth=1, heads=2, dropout=0.0, zeroed=0.0, training=short(10)
     ),
 }
+EPOCHS: dict[str, DecoderConfig] = {
+    "eeg_project": EegProjectConfig(),
+    "tsconv": TsconvConfig(filters=4, kernel=2, pool=2, stride=1),
+}
+
+
+CHANNELS = np.repeat(np.array(["a", "b", "c"], dtype=object), INPUTS // 3)
+
+
+def in_channels(train: DecodingSet) -> list[SubjectRows]:
+    """Its subjects, their inputs laid out channel by channel."""
+    return [replace(rows, parcels=CHANNELS) for rows in train.subjects]
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("head", [False, True])
+def test_each_decoder_is_loaded_as_it_was_fitted(name: str, head: bool, tmp_path: Path) -> None:
+    side = planted(tmp_path / "work", subjects=2)
+    subjects = in_channels(side.train)
+    config = (SMALL | EPOCHS)[name]
+    if isinstance(config, TrainedDecoderConfig):
+        config = replace(config, head=head, training=short(1))
+    model = DECODERS.load(name)(config).fit(replace(side.train, subjects=subjects))
+    out = ArtefactWriter(tmp_path / "decode")
+    write_decoder(out, model)
+    for rows in subjects:
+        out.json(PARCELS.format(f"-{rows.subject}"), CHANNELS.tolist())
+    sides: Any = [
+        SimpleNamespace(unit=SimpleNamespace(name=rows.subject), input=rows.input)
+        for rows in subjects
+    ]
+    loaded = read_model(finish(out, "decode"), config, side.space, sides)
+    for number, inputs in enumerate(side.inputs):
+        wanted = model.embed(number, inputs)
+        np.testing.assert_array_equal(loaded.embed(number, inputs), wanted)
+
+
+@pytest.mark.parametrize("name", [name for name in DECODERS if name != "ridge"])
+def test_a_batch_may_have_no_row_of_a_subject(name: str, tmp_path: Path) -> None:
+    side = planted(tmp_path, subjects=2)
+    train = replace(side.train, subjects=in_channels(side.train))
+    network = DECODERS.load(name)((SMALL | EPOCHS)[name]).network(train)
+    rows = torch.from_numpy(side.inputs[1])
+    for mode in (True, False):
+        out = network.train(mode)({"input-0": rows[:0], "input-1": rows})
+        assert out["predicted"].shape == (len(rows), DIM)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -141,6 +195,20 @@ def test_a_closed_form_predicts_pictures_at_the_blur_of_a_prior(tmp_path: Path) 
         np.testing.assert_allclose(
             model.embed(subject, side.inputs[subject]), wanted, rtol=1e-4, atol=1e-5
         )
+
+
+def test_negatives_are_as_blurred_as_the_pictures_of_brains(tmp_path: Path) -> None:
+    def make(bank: Any) -> FixedPrior:
+        return FixedPrior(UniformPriorConfig(strength=8.0), bank)
+
+    _, space, train, _ = blurred(tmp_path, make)
+    decoder = RidgeMlpDecoder(mlp(loss=LossConfig(negatives=Negatives.bank)))
+    source, _ = decoder._sources(train)
+    data = TrainingData(source, np.unique(source.images), test_images=train.forbidden)
+    bank = decoder._task(decoder.network(train, make(bank_of(space, source))), data, train).bank
+    assert bank is not None
+    wanted = space.read(bank.images.numpy(), strength=8.0)
+    np.testing.assert_array_equal(bank.table.numpy(), wanted)
 
 
 class FixedSpace:

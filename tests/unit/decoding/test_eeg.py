@@ -10,7 +10,6 @@ import torch
 from neuroattn.core.errors import ConfigError
 from neuroattn.decoding.eeg import EegProjectDecoder, TimeThenSpace, TsconvDecoder, channel_count
 from neuroattn.decoding.eeg_schemas import EegProjectConfig, TsconvConfig
-from neuroattn.decoding.network import DecoderNetwork
 
 SMALL = TsconvConfig(filters=4, kernel=3, pool=4, stride=2)
 
@@ -24,7 +23,8 @@ def train(channels: int = 3, samples: int = 20, dim: int = 8, **keys: Any) -> An
         table=np.zeros((5, channels * samples), np.float32),
         parcels=keys.get("parcels", names(channels, samples)),
     )
-    return SimpleNamespace(subjects=[rows, *keys.get("more", [])], space=SimpleNamespace(dim=dim))
+    space = SimpleNamespace(dim=dim, blocks=["last"])
+    return SimpleNamespace(subjects=[rows, *keys.get("more", [])], space=space)
 
 
 def test_the_projection_is_linear_then_a_residual_under_a_norm() -> None:
@@ -39,8 +39,8 @@ def test_the_projection_is_linear_then_a_residual_under_a_norm() -> None:
 
 def test_no_head_follows_the_norm() -> None:
     decoder = EegProjectDecoder(EegProjectConfig(head=True))
-    network = DecoderNetwork(decoder.encoder(train()), 8, 1, decoder.config)
-    decoder.begin(network, train())
+    network = decoder.network(train())
+    assert network.retrieval is None
     out = network.eval().embed(0, torch.randn(5, 60))
     assert out.shape == (5, 8)
     assert out.mean(1).abs().max() < 1e-5, "a fresh layer norm"

@@ -29,7 +29,7 @@ from neuroattn.decoding.prior_schemas import (
     NoPriorConfig,
     UbpPriorConfig,
 )
-from neuroattn.features.blur_schemas import BlurConfig
+from neuroattn.features.blur_schemas import BlurConfig, BlurKind
 from neuroattn.reports.blocks import Picture, Table
 from neuroattn.reports.registry import DECODER, ReportConfig
 from neuroattn.reports.sections import prior as section
@@ -61,7 +61,7 @@ def side(gain: float) -> Side:
 def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
     out = ArtefactWriter(tmp_path_factory.mktemp("decode") / "ubp-00000000")
     out.folder.mkdir()
-    keep_prior(out, trained(), ["sub-01"], BLUR, picture)
+    keep_prior(out, trained(), ["sub-01"], BLUR, picture, size=224)
     evaluate([side(0.5)], {}, OPTIONS).write(out)
     keep_clean(out, [side(2.0)], {}, OPTIONS, 0)
     write_json(out.folder / "config.yaml", {"seed": 0, "dataset": {"subjects": ["sub-01"]}})
@@ -107,14 +107,26 @@ def test_extremes_are_the_most_certain_then_the_least() -> None:
 
 
 def test_pictures_are_shown_with_the_blur_of_their_pair() -> None:
-    shown, blurred = both_ways(picture(0), BlurConfig(), 8.0)
+    shown, blurred = both_ways(picture(0), BlurConfig(), 8.0, 224)
     assert shown.shape == blurred.shape == (160, 160, 3)
     edge = [
         float(np.abs(np.diff(one[:20].astype(float), axis=1)).mean()) for one in (shown, blurred)
     ]
     assert edge[1] < edge[0] / 2, "the border is blurred"
-    same = both_ways(picture(0), BlurConfig(), 0.0)
-    assert np.array_equal(same[0], same[1])
+
+
+@pytest.mark.parametrize("kind", BlurKind)
+@pytest.mark.parametrize("strength", [0.0, 1e-6, 0.05])
+def test_a_blur_that_nobody_sees_is_shown_as_none(kind: BlurKind, strength: float) -> None:
+    shown, blurred = both_ways(picture(0), BlurConfig(kind=kind), strength, 224)
+    assert np.array_equal(shown, blurred)
+
+
+def test_cells_are_told_in_pixels_of_the_pictures_that_were_embedded() -> None:
+    config = BlurConfig(kind=BlurKind.lowres)
+    quarters = both_ways(picture(0), config, 160.0, size=320)[1]
+    assert np.array_equal(quarters, both_ways(picture(0), config, 80.0, size=160)[1])
+    assert quarters.std(axis=(0, 1)).min() > 0, "two cells a side, not one"
 
 
 def test_a_picture_that_changed_is_refused() -> None:

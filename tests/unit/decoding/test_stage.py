@@ -26,6 +26,9 @@ from neuroattn.decoding.decoder_schemas import (
     DecoderConfig,
     EvaluationConfig,
     InputConfig,
+    LossConfig,
+    LossKind,
+    Negatives,
     Pool,
     Reduce,
     RidgeDecoderConfig,
@@ -37,6 +40,7 @@ from neuroattn.decoding.network_schemas import RidgeMlpConfig
 from neuroattn.decoding.prior_schemas import (
     FusionPriorConfig,
     NoPriorConfig,
+    ReliabilityPriorConfig,
     UbpPriorConfig,
     UniformPriorConfig,
 )
@@ -241,6 +245,33 @@ def test_a_fold_that_is_not_there_is_refused(context_for: Contexts) -> None:
         stage.run(context_for("a", ridge(fold=1)))
 
 
+class Blurred(Features):
+    """A second level, in which the second half of the numbers is gone."""
+
+    blur = {"kind": "uniform"}  # noqa: RUF012
+    levels = {0.0: "", 8.0: "uniform"}  # noqa: RUF012
+
+    def read(self, layer: str, images: Any = None, strength: float = 0.0) -> NDArray[Any]:
+        found = super().read(layer, images)
+        return found * np.where(np.arange(found.shape[2]) < 2, 1, 1 - strength / 8)
+
+
+def test_the_overlap_with_training_is_of_pictures_as_shown(
+    context_for: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage._Job, "keep_prior", lambda *_: {})  # there are no picture files
+    found = {}
+    for name, prior in (("none", NoPriorConfig()), ("blur", UniformPriorConfig(strength=8.0))):
+        context = context_for(name, ridge(target=EARLY), features=Blurred(), prior=prior)
+        stage.run(context)
+        with h5py.File(context.out.folder / "retrieval.h5") as file:
+            pictures = file["test/image"][:]
+        found[name] = pictures, read_tsv(context.out.folder / "queries.tsv")
+    assert not np.allclose(found["none"][0], found["blur"][0])
+    columns = ["image", "nearest", "nearest_image", "third"]
+    pd.testing.assert_frame_equal(found["none"][1][columns], found["blur"][1][columns])
+
+
 def test_a_closed_form_takes_no_prior_that_learns() -> None:
     for learns in (UbpPriorConfig(), FusionPriorConfig()):
         with pytest.raises(ConfigError, match="closed form") as caught:
@@ -248,3 +279,23 @@ def test_a_closed_form_takes_no_prior_that_learns() -> None:
         assert "uniform, lowres, fovea, reliability" in str(caught.value)
         check_prior(SimpleNamespace(prior=learns, decoder=mlp()))
     check_prior(SimpleNamespace(prior=UniformPriorConfig(), decoder=ridge()))
+
+
+def test_all_training_images_are_negatives_in_one_blur_alone() -> None:
+    bank = mlp(loss=LossConfig(negatives=Negatives.bank))
+    for moves in (UbpPriorConfig(), FusionPriorConfig(), ReliabilityPriorConfig()):
+        with pytest.raises(ConfigError, match="no one blur") as caught:
+            check_prior(SimpleNamespace(prior=moves, decoder=bank))
+        assert "none, uniform, lowres, fovea beside" in str(caught.value)
+    check_prior(SimpleNamespace(prior=UniformPriorConfig(), decoder=bank))
+
+
+@pytest.mark.parametrize("mixed", [{"kind": LossKind.bimixco}, {"mixco_until": 1.0}], ids=str)
+def test_a_prior_that_would_learn_nothing_is_refused(mixed: dict[str, Any]) -> None:
+    def pair(prior: Any, **keys: Any) -> SimpleNamespace:
+        return SimpleNamespace(prior=prior, decoder=mlp(loss=LossConfig(**mixed | keys)))
+
+    with pytest.raises(ConfigError, match="trials that are not mixed"):
+        check_prior(pair(UbpPriorConfig(), mixco_share=1.0))
+    check_prior(pair(ReliabilityPriorConfig(), mixco_share=1.0))
+    check_prior(pair(UbpPriorConfig()))

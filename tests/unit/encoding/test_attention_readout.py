@@ -13,7 +13,7 @@ from neuroattn.core.errors import ConfigError
 from neuroattn.encoding.attention_readout import AttentionReadout
 from neuroattn.encoding.projection import fit_projection
 from neuroattn.encoding.readout import TrainingSet
-from neuroattn.encoding.registry import AttentionConfig
+from neuroattn.encoding.registry import AttentionConfig, Place
 from neuroattn.encoding.trained import held_out
 from neuroattn.stats.correlation import pearson
 from neuroattn.training.registry import TrainingConfig
@@ -62,8 +62,18 @@ def test_nothing_of_other_images_enters_the_fit(store: Store, tmp_path: Path) ->
 
 def test_heads_that_do_not_divide_are_refused(store: Store, tmp_path: Path) -> None:
     readout, train = small(store, tmp_path, heads=3)
-    with pytest.raises(ConfigError, match="divide"):
+    with pytest.raises(ConfigError, match="divide") as caught:
         readout.fit(train)
+    assert "multiple of 6" in caught.value.fix, "and even, for the code of place"
+
+
+def test_an_odd_number_of_channels_has_no_code_of_place(store: Store, tmp_path: Path) -> None:
+    readout, train = small(store, tmp_path, heads=3, dim=9)
+    with pytest.raises(ConfigError, match="even number") as caught:
+        readout.fit(train)
+    assert "encoder.dim=12" in caught.value.fix
+    readout, train = small(store, tmp_path, heads=3, dim=9, place=Place.none)
+    assert readout.fit(train)
 
 
 def test_each_target_keeps_its_score_on_the_images_that_chose_the_epoch(

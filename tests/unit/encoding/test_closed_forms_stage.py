@@ -34,7 +34,7 @@ CASES: dict[str, tuple[EncoderConfig, set[str], str]] = {
     ),
     "field_ridge": (
         FieldRidgeConfig(cells=2, places=2, sizes=[0.3], **FEW),
-        {"field_x", "field_y", "field_size"},
+        {"rf_x", "rf_y", "rf_size"},
         "Gaussian receptive field, chosen for each target among 5",
     ),
 }  # fmt: skip

@@ -125,6 +125,12 @@ def test_correlation_over_what_was_seen_batch_by_batch() -> None:
     assert scores.scores()["loss"] == pytest.approx(error, rel=1e-5)
 
 
+def test_one_image_has_no_correlation_that_could_choose() -> None:
+    scores = SeenScores()
+    scores.add(torch.ones(1, 2), torch.zeros(1, 2), torch.ones(1, 2, dtype=torch.bool))
+    assert np.isnan(scores.scores()["r"]), "0 would call every epoch equal"
+
+
 def test_one_subject_stays_a_plain_batch() -> None:
     plain = batch_of(FIRST[1])
     assert list(plain) == ["responses"]

@@ -47,6 +47,23 @@ def test_what_is_predicted_is_above_chance_and_the_rest_is_not() -> None:
     assert (table["r"] < table["r_high"]).all()
 
 
+def test_a_region_s_interval_is_of_the_targets_of_its_mean() -> None:
+    """Given up, or silent in one fold: in the mean, so in its interval and in the share as well."""
+    results = folds(test=60)
+    for result in results:
+        result.predicted[:, 0] = 0.1
+    results[0].measured[:, 1] = 0.1
+    scores = score_table(TARGETS, results)
+    columns, regions = resampled(
+        scores, results, ScoringConfig(permutations=199, bootstraps=200), 0
+    )
+    assert (columns["p"][0], scores["r"][0]) == (1, 0)
+    assert columns.loc[1].notna().all()
+    table = regions.set_index("roi")
+    assert table.loc["A", "share_q05"] == 0.5
+    assert table.loc["A", "r_low"] < table.loc["A", "r"] < table.loc["A", "r_high"]
+
+
 def test_nothing_is_resampled_where_it_is_turned_off_or_cannot_be() -> None:
     results = folds()
     scores = score_table(TARGETS, results)

@@ -17,8 +17,10 @@ def test_held_out_images_are_whole_images_and_repeatable() -> None:
     assert np.isin(held, images).all()
     np.testing.assert_array_equal(held, held_out(images, 0.1, seed=3))
     assert held.tolist() != held_out(images, 0.1, seed=4).tolist()
-    with pytest.raises(DataError, match="too few"):
-        held_out(images[:3], 0.1, seed=0)
+    assert len(held_out(images[:14], 0.1, seed=0)) == 3, "of fewer there is no correlation"
+    for few in (3, 5):
+        with pytest.raises(DataError, match="too few"):
+            held_out(images[:few], 0.1, seed=0)
 
 
 def test_a_nan_response_is_refused() -> None:

@@ -37,6 +37,21 @@ def test_every_failure_comes_with_a_remedy(tmp_path: Path, monkeypatch: pytest.M
     assert found["packages"].fix == "pip install torch"
 
 
+def test_two_doctors_of_one_number_look_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = os.link
+
+    def link(source: Path, target: Path) -> None:
+        monkeypatch.setattr(os, "link", honest)
+        assert findings(tmp_path)["hard links"].fine
+        honest(source, target)
+
+    monkeypatch.setattr(os, "link", link)
+    assert findings(tmp_path)["hard links"].fine
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_check_that_raises_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> Path:
         raise RuntimeError(f"{name} is lost")

@@ -20,10 +20,20 @@ pytestmark = pytest.mark.usefixtures("diamond")
 
 
 def age(folder: Path, days: float) -> Path:
-    """Make a folder look as if it was last changed so many days ago."""
+    """Make a folder look as if all in it was last changed so many days ago."""
     then = time.time() - days * 86400
-    os.utime(folder, (then, then))
+    for path in (folder, *folder.rglob("*")):
+        os.utime(path, (then, then))
     return folder
+
+
+def record(root: Path, name: str, *files: str) -> Path:
+    """The record of a call with these files, all of them two days old."""
+    folder = root / "jobs" / "2026-01-01" / name
+    for path in (folder / file for file in files):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    return age(folder, 2)
 
 
 def test_states(tmp_path: Path) -> None:
@@ -119,6 +129,37 @@ class TestGarbage:
             assert garbage(tmp_path, older_than_days=1) == []
         age(folder, 9)
         assert garbage(tmp_path, older_than_days=1) == [folder / ".claim" if done else folder]
+
+    @pytest.mark.parametrize("file", [".work/checkpoint.pt", "fold-1/scores.tsv"])
+    def test_never_what_was_written_to_inside(self, file: str, tmp_path: Path) -> None:
+        """A folder's own time stands still while files in its subfolders are written."""
+        folder = made(tmp_path, "toy", {}, done=False)
+        (folder / file).parent.mkdir()
+        (folder / file).write_text("")
+        age(folder, 2)
+        assert garbage(tmp_path, older_than_days=1) == [folder]
+        (folder / file).write_text("a later epoch")
+        assert garbage(tmp_path, older_than_days=1) == []
+        assert next(scan(tmp_path)).modified == (folder / file).stat().st_mtime
+
+    def test_never_what_jobs_in_a_queue_still_need(self, tmp_path: Path) -> None:
+        handed = [f".submitit/7_{number}/7_{number}_submitted.pkl" for number in (0, 1)]
+        call = record(tmp_path, "12-00-00-toy-99999999-sweep", *handed, "results/0.json")
+        assert garbage(tmp_path, older_than_days=1) == []
+        record(tmp_path, call.name, "results/1.json")
+        assert garbage(tmp_path, older_than_days=1) == [call]
+
+    @pytest.mark.parametrize("suffix", ["", "-sweep"])
+    def test_never_the_record_of_a_process_that_works(self, suffix: str, tmp_path: Path) -> None:
+        call = record(tmp_path, f"12-00-00-toy-{os.getpid()}{suffix}", "0/encode.log")
+        with claim(made(tmp_path, "toy", {}, done=False)):
+            assert garbage(tmp_path, older_than_days=1) == []
+        assert garbage(tmp_path, older_than_days=1) == [call]
+
+    def test_never_a_record_that_is_still_written(self, tmp_path: Path) -> None:
+        call = record(tmp_path, "12-00-00-toy-99999999", "encode.log")
+        (call / "encode.log").write_text("epoch 7")
+        assert garbage(tmp_path, older_than_days=1) == []
 
     def test_remains_in_a_finished_one_go_and_it_stays(self, tmp_path: Path) -> None:
         folder = made(tmp_path, "toy", {})

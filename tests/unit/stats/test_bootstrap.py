@@ -38,6 +38,32 @@ def test_blocks_cover_every_target_with_the_same_draws(monkeypatch: pytest.Monke
     np.testing.assert_allclose(np.concatenate([r for _, r in parts], axis=1), whole)
 
 
+def test_giving_up_scores_0_and_silent_folds_are_passed_over() -> None:
+    rng = np.random.default_rng(1)
+    predicted, measured = rng.normal(size=(2, 30, 5)).astype(np.float32)
+    fold = np.repeat([0, 1], 15)
+    predicted[:, 1] = 0.1  # no number of binary floating point
+    measured[fold == 0, 2] = 0.1
+    measured[:, 3] = 0.1
+    predicted[[3, 20], 4] = np.nan
+    ((_, r),) = list(bootstrap_r(predicted, measured, fold, draws=50))
+    assert (r[:, 1] == 0).all()
+    ((_, alone),) = list(bootstrap_r(predicted[15:], measured[15:], fold[15:], draws=50))
+    assert np.isfinite(r[:, 2]).all()
+    assert r[:, 2].std() == pytest.approx(alone[:, 2].std(), rel=0.3)
+    assert np.isnan(r[:, 3:]).all()
+
+
+def test_a_draw_without_the_only_spike_is_undefined_and_not_rounding() -> None:
+    measured = np.full((12, 1), 0.1)
+    measured[4] = 7.3
+    predicted = np.random.default_rng(2).normal(size=(12, 1))
+    ((_, r),) = list(bootstrap_r(predicted, measured, np.zeros(12, dtype=int), draws=300))
+    share = np.isnan(r).mean()
+    assert share == pytest.approx((11 / 12) ** 12, abs=0.1)
+    assert (np.abs(r[np.isfinite(r)]) <= 1 + 1e-9).all()
+
+
 def test_intervals_hold_the_middle_of_the_draws() -> None:
     low, high = percentile_interval(np.arange(1001.0)[:, None], level=0.9)
     assert (low[0], high[0]) == pytest.approx((50, 950))

@@ -52,12 +52,42 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(whole.p_max, parts.p_max)
 
 
-def test_signal_is_found_and_a_constant_target_is_no_test() -> None:
-    predicted, measured = sides(targets=5, signal=2.0)
+def test_signal_is_found_and_giving_up_is_no_signal() -> None:
+    predicted, measured = sides(targets=7, signal=2.0)
     predicted[:, 4] = 1.5
+    measured[:, 5] = 0.1
+    predicted[0, 6] = np.nan
     found = permutation_test(predicted, measured, np.zeros(40, dtype=int), draws=199)
     assert (found.p_max[:4] == 1 / 200).all()
-    assert np.isnan([found.r[4], found.p[4], found.q[4], found.p_max[4]]).all()
+    assert (found.r[4], found.p[4], found.q[4], found.p_max[4]) == (0, 1, 1, 1), "it was tried"
+    for value in (found.r, found.p, found.q, found.p_max):
+        assert np.isnan(value[5:]).all(), "nothing to predict, or nothing predicted"
+
+
+def test_a_fold_in_which_a_target_is_silent_is_passed_over() -> None:
+    predicted, measured = sides(rows=60, targets=4, signal=0.5)
+    fold = np.repeat([0, 1, 2], 20)
+    measured[fold == 1, 2] = 0.1
+    predicted[25, 3] = np.nan
+    found = permutation_test(predicted, measured, fold, draws=99, seed=4)
+    for target in (2, 3):
+        r = [pearson(predicted[fold == k, target], measured[fold == k, target]) for k in (0, 2)]
+        assert found.r[target] == pytest.approx(np.mean(r), abs=1e-6)
+        assert 0 < found.p[target] <= 1
+    assert np.isfinite(found.p_max).all()
+
+
+def test_ties_are_ties_whatever_the_order_of_the_sum() -> None:
+    """One spike: r is decided by the prediction at its place, and draws repeat that one often."""
+    rng = np.random.default_rng(0)
+    count, draws, targets = 60, 399, 200
+    predicted = rng.normal(size=(count, targets)).astype(np.float32)
+    place = predicted.argmax(0)
+    measured = np.zeros_like(predicted)
+    measured[place, np.arange(targets)] = 1
+    found = permutation_test(predicted, measured, np.zeros(count, dtype=int), draws=draws)
+    stays = (permutation._shuffles(count, draws, 0, 0)[:, place] == place).sum(0)
+    np.testing.assert_allclose(found.p, (1 + stays) / (1 + draws))
 
 
 def test_images_stay_in_their_fold() -> None:

@@ -78,6 +78,27 @@ def test_unit_gradients_have_one_size_for_every_picture() -> None:
     assert not sized(torch.zeros(1, 2, 2, 2), Gradient.unit).any()
 
 
+class Half(Gaussian):
+    """A network in half precision, as far as its gradient goes."""
+
+    def predict(self, latents: Tensor, *given, **named) -> Tensor:
+        return super().predict(latents.half().to(latents.dtype), *given, **named)
+
+
+def test_responses_in_small_units_have_their_gradient_through_half_precision() -> None:
+    prior, seeds = Half(), [1, 2]
+
+    def small(pixels: Tensor) -> Tensor:
+        return prior.reward(pixels) * 2.0**-40
+
+    def drawn(method) -> list[Tensor]:
+        return [method.draw(Scene(prior, one), seeds).pixels for one in (prior.reward, small)]
+
+    assert torch.equal(*drawn(x0(gradient=Gradient.unit)))
+    noise = NoiseOptimisationConfig(iterations=3, steps=2, likelihood=0.0, clip=1e-20)
+    assert torch.equal(*drawn(NoiseOptimisation(noise)))
+
+
 def test_the_same_call_gives_the_same_bits_and_no_scale_is_no_guidance(prior) -> None:
     first = x0().draw(scene(prior), [5, 6])
     torch.manual_seed(9)

@@ -100,6 +100,7 @@ def test_real_pictures_are_the_fold_s_own_and_say_who_learned_from_them(run) -> 
     assert set(real["image"]) <= own
     assert (real["guide_learned"] == 0).all()
     assert (real["judge_learned"] == 1).all(), "of two folds the other learned from all of them"
+    assert judged.json("evaluation.json")["reference"] == 24 - len(own), "the others, all of them"
 
 
 def test_a_judge_and_a_further_guide_have_their_say(done: Artefact, run) -> None:

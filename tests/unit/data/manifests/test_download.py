@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from neuroattn.core.errors import ConfigError, DataError, MissingDataError
+from neuroattn.data.manifests import download as module
 from neuroattn.data.manifests.download import (
     Remote,
     Source,
@@ -148,6 +151,80 @@ def test_a_file_that_changes_meanwhile_is_refused(base: Path, tmp_path: Path) ->
     with pytest.raises(DataError, match="changed at its source"):
         fetch(Changing(source), remote, root)
     assert not (root / "a" / "one.bin").exists()
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set once a download says that it waits for another."""
+    said = threading.Event()
+    monkeypatch.setattr(module.log, "warning", lambda *_: said.set())
+    return said
+
+
+def test_another_download_of_the_same_file_is_waited_for(
+    base: Path, tmp_path: Path, waits: threading.Event
+) -> None:
+    source, root = open_source(str(base), anonymous=True), tmp_path / "root"
+    remote = source.look_up("a/one.bin")
+    half = threading.Event()
+
+    class Slow(_Counting):
+        def read(self, remote: Remote, start: int, stop: int) -> bytes:
+            if start == 3 * BLOCK:
+                half.set()
+                assert waits.wait(10)
+            return super().read(remote, start, stop)
+
+    first, second = Slow(source), _Counting(source)
+    with ThreadPoolExecutor(2) as pool:
+        fetched = [pool.submit(fetch, first, remote, root, block=BLOCK)]
+        assert half.wait(10)
+        fetched.append(pool.submit(fetch, second, remote, root, block=BLOCK))
+        paths = [each.result() for each in fetched]
+    assert [path.read_bytes() for path in paths] == [CONTENT, CONTENT]
+    assert sum(stop - start for start, stop in first.reads) == len(CONTENT)
+    assert second.reads == []
+    assert [path.name for path in (root / "a").iterdir()] == ["one.bin"]
+
+
+def test_a_download_goes_on_where_the_one_it_waited_for_failed(
+    base: Path, tmp_path: Path, waits: threading.Event
+) -> None:
+    source, root = open_source(str(base), anonymous=True), tmp_path / "root"
+    remote = source.look_up("a/one.bin")
+    half = threading.Event()
+
+    class Lost(_Counting):
+        def read(self, remote: Remote, start: int, stop: int) -> bytes:
+            if start == 3 * BLOCK:
+                half.set()
+                assert waits.wait(10)
+                raise OSError("the connection was lost")
+            return super().read(remote, start, stop)
+
+    second = _Counting(source)
+    with ThreadPoolExecutor(2) as pool:
+        lost = pool.submit(fetch, Lost(source), remote, root, block=BLOCK)
+        assert half.wait(10)
+        path = pool.submit(fetch, second, remote, root, block=BLOCK).result()
+        assert isinstance(lost.exception(), OSError)
+    assert path.read_bytes() == CONTENT
+    assert second.reads[0] == (3 * BLOCK, 4 * BLOCK)
+
+
+def test_another_size_is_told_in_bytes(base: Path, tmp_path: Path) -> None:
+    source, root = open_source(str(base), anonymous=True), tmp_path / "root"
+
+    class Intruder(_Counting):
+        def read(self, remote: Remote, start: int, stop: int) -> bytes:
+            with open(root / "a" / ".one.bin.part", "ab") as handle:
+                handle.write(b"x")
+            return super().read(remote, start, stop)
+
+    with pytest.raises(DataError, match="not the file that was expected") as caught:
+        fetch(Intruder(source), source.look_up("a/one.bin"), root)
+    assert caught.value.expected == f"{len(CONTENT)} bytes"
+    assert caught.value.found == f"{len(CONTENT) + 1} bytes"
 
 
 def test_a_failing_source_is_an_error_with_a_remedy(base: Path, tmp_path: Path) -> None:

@@ -46,6 +46,15 @@ def test_commands_fetch_what_is_missing_by_folder(plan: Plan) -> None:
     assert not any("annotations" in word for line in lines for word in line)
 
 
+def test_commands_hold_any_folder(tmp_path: Path) -> None:
+    root = tmp_path / "it's $HOME here"
+    lines = commands(make_plan(load_manifest("nsd"), subjects=["subj01"], root=root))
+    for line in lines:
+        words = shlex.split(line)
+        target = words[words.index("--no-sign-request") + 2]
+        assert target.startswith(f"{root}/")
+
+
 def test_no_commands_where_there_is_no_bucket() -> None:
     assert commands(make_plan(load_manifest("algonauts2023"))) == []
 

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from neuroattn.core.artefact import ArtefactWriter
-from neuroattn.core.errors import DataError
+from neuroattn.core.errors import DataError, StorageError
 from neuroattn.core.tables import read_tsv
 from neuroattn.data.nsd.files import find, leaves
 from neuroattn.data.nsd.reader import NsdDataset
 from neuroattn.data.planted import FILES, write_truth
 from neuroattn.data.registry import NsdConfig, NsdSpace
 from neuroattn.stats.planted import CATEGORY, FILE, Truth, read_truth
+from tests.chain import Ran
+from tests.faults import in_child, limit_files
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +117,12 @@ def test_a_truth_of_another_dataset_is_refused(
     wrong = SimpleNamespace(planted_files=files, targets=dataset.targets)
     with pytest.raises(DataError, match="planted truth"):
         write_truth(ArtefactWriter(tmp_path), wrong)
+
+
+def test_a_full_disk_is_no_fault_of_the_truth(dataset: NsdDataset, tmp_path: Path) -> None:
+    def write() -> Ran:
+        with pytest.raises(StorageError, match="size limit"):
+            write_truth(ArtefactWriter(tmp_path), dataset)
+        return Ran(0, "", "")
+
+    assert in_child(write, lambda: limit_files(10_000)).code == 0

@@ -19,8 +19,11 @@ from neuroattn.core.artefact import Artefact
 from neuroattn.core.errors import ConfigError, StorageError
 from neuroattn.core.fingerprint import file_digest
 from neuroattn.core.tables import read_tsv
+from neuroattn.data.algonauts2023 import Algonauts2023Dataset
+from neuroattn.data.algonauts2023_files import leaves as algonauts_leaves
 from neuroattn.data.nsd import layout
 from neuroattn.data.prepared import Prepared
+from neuroattn.data.registry import Algonauts2023Config
 from neuroattn.data.simulate import write
 from neuroattn.data.simulate.gallery import enlarge
 from neuroattn.data.simulate.image_files import png, to_int16
@@ -328,6 +331,12 @@ def test_algonauts_form(pocket):
         assert betas.shape == (len(training), mask.sum())
         assert betas.dtype == np.float32
         assert np.array_equal(labels[mask == 1], inside)
+
+
+def test_algonauts_form_is_read_as_simulated(pocket):
+    config = Algonauts2023Config(root=str(pocket / "algonauts2023"))
+    assert Algonauts2023Dataset(config).description.simulated
+    assert algonauts_leaves(config)["SIMULATED.json"] == layout.simulated(pocket)
 
 
 def test_algonauts_responses_are_means_of_z_scored_betas(pocket):

@@ -72,10 +72,23 @@ def run(context: StageContext) -> StageResult:
 
 
 def load(context: StageContext) -> Loaded:
-    """The decoder of the parents."""
+    """The decoder of the parents.
+
+    Raises
+    ------
+    ConfigError : it is of further features, which this run does not name.
+    """
     decode = context.parents["decode"]
-    further = len(decode.config["decoder"].get("target", {}).get("also", []))
-    names = ["features", *(f"target-{index}" for index in range(further))]
+    further = decode.config["decoder"].get("target", {}).get("also", [])
+    names = ["features", *(f"target-{index}" for index in range(len(further)))]
+    if not set(names) <= set(context.parents):
+        raise ConfigError(
+            "the decoder was made of further features, which this run does not name",
+            file=decode.folder,
+            expected=f"decoder.target.also of {len(further)}: {', '.join(further)}",
+            found=len([name for name in context.parents if name.startswith("target-")]),
+            fix="set decoder.target.also as the decoder's config.yaml has it",
+        )
     stores = [FeatureStore(context.parents[name]) for name in names]
     return load_decoder(decode, context.parents["prepare"], stores)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from neuroattn.cli.compose import compose
 from neuroattn.core.artefact import Artefact
 from neuroattn.core.errors import ConfigError, DataError
+from neuroattn.decoding import ablate_stage
 from neuroattn.decoding.ablation import DROP, KEEP
 from neuroattn.decoding.imagery import seen_in_training
 from neuroattn.decoding.load import Loaded, load_decoder
@@ -163,6 +165,14 @@ def test_trials_are_held_against_texts(
     np.testing.assert_allclose(np.corrcoef(similarity.T)[alike], 1, atol=1e-3)
     with pytest.raises(ConfigError, match="test images stand in the gallery"):
         compose([*words, "imagery.candidates=imagined_and_test"])
+
+
+def test_a_decoder_of_features_that_the_run_does_not_name_is_refused(tmp_path: Path) -> None:
+    also = {"decoder": {"target": {"also": ["backbone=captions"]}}}
+    parents = {"decode": SimpleNamespace(config=also, folder=tmp_path), "features": None}
+    with pytest.raises(ConfigError, match="further features") as caught:
+        ablate_stage.load(SimpleNamespace(parents=parents))
+    assert "backbone=captions" in str(caught.value)
 
 
 def test_what_is_missing_is_said(tiny_data: Path, all_root: Path) -> None:

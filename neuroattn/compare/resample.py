@@ -155,10 +155,8 @@ class Resampler:
         ]
         for blocks in zip(*streams, strict=True):
             columns = blocks[0][0]
-            yield (
-                columns,
-                {name: drawn for name, (_, drawn) in zip(self.plan.models, blocks, strict=True)},
-            )
+            r = (drawn for _, drawn in blocks)
+            yield columns, dict(zip(self.plan.models, r, strict=True))
 
     def _intervals(self, columns: slice, r: Mapping[str, Floats]) -> None:
         member, out = self._member[columns], self.result

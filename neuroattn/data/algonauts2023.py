@@ -61,18 +61,11 @@ class Algonauts2023Dataset:
         simulated = self.files.simulated is not None
         return Description(
             name=f"{'Simulated Algonauts' if simulated else 'Algonauts'} 2023 {self.files.subject}",
-            species="none: simulated" if simulated else "human",
-            modality="simulated responses in the form of fMRI" if simulated else "fMRI, 7 T",
             units="betas, z-scored within sessions and averaged over repeats",
             space="fsaverage",
-            licence=layout.OUR_TERMS if simulated else layout.TERMS,
-            citation=f"simulated by neuroattn in the form of {_CITATION}"
-            if simulated
-            else _CITATION,
             description=f"{len(self.files.test)} test images have no responses; z-scores used all "
             "images of a session, test images included",
-            simulated=simulated,
-            degrees=layout.DEGREES,
+            **layout.whose(_CITATION, simulated=simulated),
         )
 
     @cached_property

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 HEMISPHERES = ("lh", "rh")
 VOLUMES = ("func1pt8mm", "func1mm")
@@ -30,8 +31,8 @@ VOXEL_MM = {"func1pt8mm": 1.8, "func1mm": 1.0}
 TR_SECONDS = {"func1pt8mm": 4 / 3, "func1mm": 1.0}  # what the headers of betas say
 
 DEGREES = 8.4  # visual angle of a picture's side
-TERMS = "NSD Terms and Conditions; images under the terms of COCO; no redistribution"
-OUR_TERMS = "MIT (neuroattn); photographs in the scenes under the terms of their packages"
+_TERMS = "NSD Terms and Conditions; images under the terms of COCO; no redistribution"
+_OUR_TERMS = "MIT (neuroattn); photographs in the scenes under the terms of their packages"
 
 VERSIONS = {
     "b1": "betas_assumehrf",
@@ -126,6 +127,28 @@ _SESSION = re.compile(r"betas_session([0-9]+)\.")
 def simulated(root: Path) -> Path:
     """A file that only a simulation has: where it is, everything made from it says so."""
     return root / "SIMULATED.json"
+
+
+def whose(citation: str, *, simulated: bool) -> dict[str, Any]:
+    """What a description says of who was recorded, in what, and under whose terms.
+
+    Parameters
+    ----------
+    citation : of the recordings, whose form a simulation takes.
+    """
+    if simulated:
+        return {
+            "species": "none: simulated",
+            "modality": "simulated responses in the form of fMRI",
+            "licence": _OUR_TERMS,
+            "citation": f"simulated by neuroattn in the form of {citation}",
+            "simulated": True,
+            "degrees": DEGREES,
+        }
+    return {
+        "species": "human", "modality": "fMRI, 7 T", "licence": _TERMS, "citation": citation,
+        "simulated": False, "degrees": DEGREES,
+    }  # fmt: skip
 
 
 def simulation(root: Path) -> Path | None:

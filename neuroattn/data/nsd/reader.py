@@ -69,18 +69,11 @@ class NsdDataset:
         simulated = self.files.simulated is not None
         return Description(
             name=f"{'Simulated NSD' if simulated else 'NSD'} {self.files.subject}",
-            species="none: simulated" if simulated else "human",
-            modality="simulated responses in the form of fMRI" if simulated else "fMRI, 7 T",
             units="% signal change",
             space=_mesh(config.space.value, self.space.shapes),
-            licence=layout.OUR_TERMS if simulated else layout.TERMS,
-            citation=f"simulated by neuroattn in the form of {_CITATION}"
-            if simulated
-            else _CITATION,
             description=f"betas {layout.VERSIONS[config.betas.value]}; {self._set.note}; "
             f"mask {config.mask}; {self._missing()}",
-            simulated=simulated,
-            degrees=layout.DEGREES,
+            **layout.whose(_CITATION, simulated=simulated),
         )
 
     @cached_property

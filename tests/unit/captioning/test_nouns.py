@@ -13,6 +13,11 @@ from neuroattn.data.simulate.scene import PLACES
 from neuroattn.generators.caption_scores import nouns
 
 
+def _words(expected: str) -> list[str]:
+    """Nouns between blanks, or between bars where one is of two words."""
+    return expected.split("|") if "|" in expected else expected.split()
+
+
 @pytest.mark.parametrize(
     ("caption", "expected"),
     [
@@ -30,8 +35,7 @@ from neuroattn.generators.caption_scores import nouns
     ],
 )
 def test_nouns_of_captions(caption: str, expected: str) -> None:
-    wanted = expected.split("|") if "|" in expected else expected.split()
-    assert [noun.word for noun in nouns_of(caption)] == wanted
+    assert [noun.word for noun in nouns_of(caption)] == _words(expected)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +72,7 @@ def test_nouns_of_captions(caption: str, expected: str) -> None:
     ],
 )
 def test_what_a_thing_does_is_no_noun(caption: str, expected: str) -> None:
-    wanted = expected.split("|") if "|" in expected else expected.split()
-    assert [noun.word for noun in nouns_of(caption)] == wanted
+    assert [noun.word for noun in nouns_of(caption)] == _words(expected)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +92,7 @@ def test_what_a_thing_does_is_no_noun(caption: str, expected: str) -> None:
     ],
 )
 def test_plurals_are_nouns(caption: str, expected: str) -> None:
-    wanted = expected.split("|") if "|" in expected else expected.split()
-    assert [noun.word for noun in nouns_of(caption)] == wanted
+    assert [noun.word for noun in nouns_of(caption)] == _words(expected)
 
 
 def test_every_noun_of_the_simulator_is_found_with_its_class() -> None:

@@ -111,24 +111,29 @@ def test_nulls_of_targets_that_share_a_signal_are_many_draws() -> None:
     assert np.std(np.mean(found, axis=1)) < 0.4 * spread, "one order for all would give the same"
 
 
-def test_nulls_are_fitted_to_the_sessions_of_the_encoder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def fitted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Training sets that encoders were fitted to; these predict nothing."""
+    seen: list[Any] = []
+
+    class Kept:
+        def fit(self, train: Any) -> Any:
+            seen.append(train)
+            targets = train.responses.shape[1]
+            return SimpleNamespace(
+                predict=lambda features, images: np.zeros((len(images), targets)), columns=dict
+            )
+
+    monkeypatch.setattr(nulls, "ENCODERS", SimpleNamespace(load=lambda name: lambda config: Kept()))
+    return seen
+
+
+def test_nulls_are_fitted_to_the_sessions_of_the_encoder(tmp_path: Path, fitted: list[Any]) -> None:
     trials = trials_of(np.array([2, 2, 2, 2])).assign(session=[1, 2] * 4)
     shown = np.repeat(np.arange(8.0, dtype=np.float32)[:, None], TARGETS, axis=1)
     prepared = Prepared(write_prepared(tmp_path, trials, shown))
     (unit,) = units_of(prepared)
     side = Side(unit, prepared, np.array([10, 11]), np.array([12, 13]), np.arange(TARGETS))
-    fitted: list[Any] = []
-
-    class Kept:
-        def fit(self, train: Any) -> Any:
-            fitted.append(train)
-            return SimpleNamespace(
-                predict=lambda features, images: np.zeros((len(images), 1)), columns=dict
-            )
-
-    monkeypatch.setattr(nulls, "ENCODERS", SimpleNamespace(load=lambda name: lambda config: Kept()))
     features: Any = None
     for sessions, expected in (([], {0.5, 2.5}), ([1], {0.0, 2.0}), ([2], {1.0, 3.0})):
         again = Again(features, LinearClsConfig(sessions=sessions), 0, tmp_path, "cpu")
@@ -136,24 +141,12 @@ def test_nulls_are_fitted_to_the_sessions_of_the_encoder(
         assert set(fitted[-1].responses[:, 0].tolist()) == expected
 
 
-def test_every_null_is_fitted_to_an_order_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_null_is_fitted_to_an_order_of_its_own(tmp_path: Path, fitted: list[Any]) -> None:
     images = np.arange(10, 30)
     shown = np.repeat(np.arange(20.0, dtype=np.float32)[:, None], TARGETS, axis=1)
     prepared = Prepared(write_prepared(tmp_path, trials_of(np.ones(20, dtype=int)), shown))
     (unit,) = units_of(prepared)
     side = Side(unit, prepared, images[:16], images[16:], np.arange(TARGETS))
-    fitted: list[Any] = []
-
-    class Kept:
-        def fit(self, train: Any) -> Any:
-            fitted.append(train)
-            return SimpleNamespace(
-                predict=lambda features, images: np.zeros((len(images), 2)), columns=dict
-            )
-
-    monkeypatch.setattr(nulls, "ENCODERS", SimpleNamespace(load=lambda name: lambda config: Kept()))
     features: Any = None
     refitted(side, np.array([0, 1]), Again(features, LinearClsConfig(), 0, tmp_path, "cpu"))
     one, other = fitted[-1].responses.T.tolist()

@@ -22,6 +22,7 @@ from neuroattn.maps.layers import Layer, Values, numbers
 
 TABLE: Final = "caption_maps.tsv"
 COLUMNS: Final = ("target", "null", "gated", "person_share", "class", "red", "green", "blue")
+_NAMED = 3  # classes of null targets; more do not fit beside a title
 _CONCEPT, _STEPS, _MARKS = "concept-", 64, 5
 _RGB = ["red", "green", "blue"]
 _UNGATED = "below the gate"
@@ -90,7 +91,8 @@ def _classes(own: pd.DataFrame, null: pd.DataFrame) -> Layer:
     codes = np.array([number.get(kind, len(kinds)) for kind in said], dtype=np.float64)
     present = {kind: CLASS_COLOURS[kind] for kind in kinds if (said == kind).any()}
     counts = null["class"].fillna("").map(str).value_counts()
-    top = ", ".join(f"{kind} {n}" for kind, n in counts.items() if kind)
+    known = [f"{kind} {n}" for kind, n in counts.items() if kind]
+    top = ", ".join(known[:_NAMED]) + " …" * (len(known) > _NAMED)
     return Layer(
         "nounclass", "Class of nouns that stands out",
         "; ".join(f"{n} {kind}" for kind, n in number.items()).replace("; ", ", "),

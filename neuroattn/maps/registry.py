@@ -84,7 +84,7 @@ def _cites(config: Any) -> Mapping[str, tuple[str, str]]:
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="map",
-        version=2,
+        version=3,
         about="scores and differences on the cortex: GIFTI, MGZ or NIfTI files and pictures",
         reads=("maps",),
         parents=_parents,

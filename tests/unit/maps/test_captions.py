@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from neuroattn.figures.captions import BELOW, CLASS_COLOURS
-from neuroattn.maps.captions import caption_layers
+from neuroattn.maps.captions import _classes, caption_layers
 from neuroattn.maps.layers import Layer
 
 
@@ -80,3 +80,9 @@ def test_weights_are_painted_and_written_as_three_maps(layers: dict[str, Layer])
 
 def test_nulls_are_told_in_the_notes(layers: dict[str, Layer]) -> None:
     assert layers["personshare"].note == "null targets: mean 0.50 (n = 1)"
+
+
+def test_classes_of_null_targets_fit_beside_the_title() -> None:
+    kinds = ["person"] * 5 + ["face"] * 4 + ["animal"] * 3 + ["word"] * 2 + ["vehicle"]
+    null = pd.DataFrame({"class": kinds})
+    assert _classes(null, null).note == "null targets: person 5, face 4, animal 3 …"

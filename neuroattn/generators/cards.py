@@ -168,8 +168,8 @@ def readable(card: Mapping[str, Any]) -> str:
 |---|---|
 {scores}
 
-Scores called `held` are of scenes of seen sources that nothing was trained on, but by which the
-best checkpoint was chosen; those called `unseen` are of sources that decided nothing.
+Scores called `held` are of other scenes of the sources it learned from, by which the best
+checkpoint was chosen; those called `unseen` are of sources that it never learned from.
 
 Rebuild: `python -m neuroattn.generators build {card["model"]}`
 """

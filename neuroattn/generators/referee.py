@@ -1,7 +1,7 @@
 """The referee: an independent detector of things, attributes and places, from pixels alone.
 
-It judges generated pictures and captions, so it shares no weights, scenes or network with
-anything that guides them; the things in its scenes are the same drawings, in other compositions.
+It judges generated pictures and captions, so it shares no weights, scenes, exemplars or network
+with anything that guides them: it learns from drawings, words and photographs set apart.
 Each category has a map of evidence; presence is its soft maximum, and attributes are read where
 the evidence is, so that those of two things do not mix.
 """
@@ -114,10 +114,13 @@ class RefereeTask:
         }
 
     def worsened(self, pixels: Tensor) -> Tensor:
-        """Pictures at a random resolution and with random noise, each batch alike."""
-        share = float(torch.empty(()).uniform_(self.config.coarsest, 1))
+        """Pictures at random resolutions, a quarter of a batch alike, and with random noise."""
         side = pixels.shape[-1]
-        rough = fitted(fitted(pixels, max(8, round(share * side))), side)
+        shares = torch.empty(4).uniform_(self.config.coarsest, 1).tolist()
+        parts = zip(pixels.chunk(4), shares, strict=False)
+        rough = torch.cat(
+            [fitted(fitted(part, max(8, round(share * side))), side) for part, share in parts]
+        )
         noise = self.config.noise * torch.rand(len(pixels), 1, 1, 1, device=pixels.device)
         return (rough + noise * torch.randn_like(rough)).clamp(0, 1)
 
@@ -190,7 +193,7 @@ class Referee:
 
 
 def evaluated(referee: Referee, config: RefereeConfig, place: Workplace) -> dict[str, float]:
-    """Scores on held-out scenes by layout and by seen or unseen sources."""
+    """Scores on held-out scenes by layout, of its own sources and of those that others learned."""
     found: dict[str, float] = {}
     task = RefereeTask(config)
     for side in (Side.held, Side.unseen):
@@ -246,9 +249,9 @@ def read(folder: Path, device: torch.device) -> Referee:
 
 MAKER = Maker(
     about="Detector of things, their attributes and the place in simulated scenes.",
-    limits="Knows six categories, six places and the simulator's drawings alone; misses over a"
-    " quarter of animals that fill a picture. Its scenes are its own compositions, of the drawings"
-    " that the other models learned from too.",
+    limits="Knows six categories, six places and the simulator's drawings; of photographs twenty"
+    " faces and hardly anything else. Of pictures that one thing fills, faces and animals it does"
+    " not know are missed most.",
     data=lambda config: f"{in_words(config.scenes)}; with their truth",
     train=train,
     read=read,

@@ -52,7 +52,7 @@ class ScenesConfig(Section):
     small: int = at_least(24000, "Training scenes of 64 pixels with 1 or 2 things.", 0)
     large: int = at_least(12000, "Training scenes of 160 pixels with 1 to 3 things.", 0)
     held: int = at_least(
-        1000, "Scenes of each layout held out, once of seen and once of unseen sources."
+        1000, "Scenes of each layout held out, once of the same and once of unseen sources."
     )
     stream: str = science("models", "Name of the seed stream: other streams are other scenes.")
     chunk: int = execution(
@@ -68,6 +68,16 @@ class NearScenesConfig(ScenesConfig):
         24000,
         "Training scenes of 64 pixels that one thing fills; 0: the generator draws small ones.",
         0,
+    )
+
+
+@dataclass(kw_only=True)
+class RefereeScenesConfig(NearScenesConfig):
+    """The same, of exemplars that nothing else has seen."""
+
+    apart: bool = science(
+        True,
+        "Learn from exemplars set apart; unseen ones are then those that all others learn from.",
     )
 
 
@@ -88,10 +98,11 @@ class NearModelConfig(ModelConfig):
 
 
 @dataclass(kw_only=True)
-class RefereeConfig(NearModelConfig):
+class RefereeConfig(ModelConfig):
     """A detector of things, their attributes and the place, from pixels alone."""
 
     name: str = science("referee", "The model's name; set by the choice itself.")
+    scenes: RefereeScenesConfig = section(RefereeScenesConfig, "What it learns from.")
     side: int = at_least(96, "Pixels that it sees; pictures of any size are fitted to it.", 16)
     widths: list[int] = _widths(
         "Channels of its stages, each of half the size.", [32, 64, 128, 192]

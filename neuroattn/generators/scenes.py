@@ -1,7 +1,7 @@
 """Training scenes with their truth, drawn once and kept as arrays.
 
-Sides never share a picture: training scenes and held-out ones of seen sources have other
-numbers, and unseen sources stand in the unseen pool alone. A scene depends on the seed, the
+Sides never share a picture: training scenes and held-out ones of the same sources have other
+numbers, and unseen sources stand in a pool of their own. A scene depends on the seed, the
 pool and its number, so more scenes leave the first ones as they are.
 
 Cost: about 6 ms of one core a scene, at either size.
@@ -49,8 +49,8 @@ class Side(StrEnum):
     """What a set of scenes is for."""
 
     train = "train"
-    held = "held"  # seen sources, other compositions
-    unseen = "unseen"  # sources that no model ever sees
+    held = "held"  # the same sources, other compositions
+    unseen = "unseen"  # sources from which the model never learned
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,11 +93,11 @@ class SceneSet:
 
 def scene_set(cache: Path, layout: str, side: Side, config: ScenesConfig, seed: int) -> SceneSet:
     """The scenes of one layout and side, drawn first where they are not in ``cache``."""
+    pool = _pool(config, side)
     count = getattr(config, layout) if side is Side.train else config.held
     first = HELD_FIRST if side is Side.held else 0
-    pool = Pool.unseen if side is Side.unseen else Pool.seen
     stream = derive_seed(seed, "scenes", config.stream)
-    name = f"{config.stream}-{seed}-{layout}-{side.value}-{count}-v{VERSION_NUMBER}"
+    name = f"{config.stream}-{seed}-{layout}-{pool.value}-{side.value}-{count}-v{VERSION_NUMBER}"
 
     def make(rows: range) -> dict[str, NDArray[Any]]:
         numbers = range(first + rows.start, first + rows.stop)
@@ -109,6 +109,13 @@ def scene_set(cache: Path, layout: str, side: Side, config: ScenesConfig, seed: 
     start = first + _LAYOUT_IDS[layout] + (_UNSEEN_IDS if side is Side.unseen else 0)
     ids = start + np.arange(count, dtype=np.int64)
     return SceneSet(ids=ids, folder=cache / name, layout=layout, **arrays)
+
+
+def _pool(config: ScenesConfig, side: Side) -> Pool:
+    """Where a side's sources come from: what a judge never saw is what all others learned from."""
+    if getattr(config, "apart", False):
+        return Pool.seen if side is Side.unseen else Pool.apart
+    return Pool.unseen if side is Side.unseen else Pool.seen
 
 
 def scene_sets(cache: Path, side: Side, config: ScenesConfig, seed: int) -> list[SceneSet]:
@@ -141,7 +148,8 @@ def in_words(config: ScenesConfig, *, drawn: bool = False) -> str:
     layouts = [drawn_layout(getattr(config, "near", 0))] if drawn else list(LAYOUTS)
     counts = {layout: getattr(config, layout, 0) for layout in layouts}
     kinds = "; ".join(f"{count} of {_kind(LAYOUTS[n])}" for n, count in counts.items() if count)
-    return f"simulated scenes of seen sources: {kinds}"
+    sources = "sources set apart" if getattr(config, "apart", False) else "seen sources"
+    return f"simulated scenes of {sources}: {kinds}"
 
 
 def _kind(layout: Layout) -> str:

@@ -1,10 +1,11 @@
-"""The catalogue of places behind the things, drawn and photographed, in the same ten groups."""
+"""The catalogue of places behind the things, drawn and photographed, in the same groups."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from neuroattn.core.seeding import generator
 from neuroattn.data.simulate import exemplars_photographs
 from neuroattn.data.simulate.backgrounds_drawn import DRAWINGS, SIDE
 from neuroattn.data.simulate.drawn import Floats
-from neuroattn.data.simulate.exemplars import GROUPS, counted, even
+from neuroattn.data.simulate.exemplars import APART_GROUPS, GROUPS, counted, even, photographs_of
 from neuroattn.data.simulate.exemplars_photographs import PHOTOGRAPHS, VIEWS
 from neuroattn.data.simulate.scene import PLACES
 
@@ -37,22 +38,22 @@ class Background:
 
 @functools.cache
 def catalogue() -> tuple[Background, ...]:
-    """Every background, in a fixed order."""
-    drawn = [
-        Background(
-            name := f"place/{place}-{index:02d}", place, name, index // PER_GROUP,
-            functools.partial(_draw, place, name),
-        )
-        for place in PLACES
-        for index in range(GROUPS * PER_GROUP)
-    ]  # fmt: skip
-    return (*drawn, *_views())
+    """Every background of a dataset, in a fixed order."""
+    return (*_drawn(range(GROUPS)), *_views())
 
 
 @functools.cache
 def backgrounds(place: str, group: int) -> tuple[Background, ...]:
     """The backgrounds of a place in one group."""
-    return tuple(one for one in catalogue() if (one.place, one.group) == (place, group))
+    members = _apart(group) if group in APART_GROUPS else catalogue()
+    return tuple(one for one in members if (one.place, one.group) == (place, group))
+
+
+@functools.cache
+def _apart(group: int) -> tuple[Background, ...]:
+    """The backgrounds of a group that is set apart, see `exemplars.APART_GROUPS`."""
+    lent = [one for one in _views() if one.group == photographs_of(group)]
+    return (*_drawn([group]), *(replace(one, group=group) for one in lent))
 
 
 def counts() -> pd.DataFrame:
@@ -60,7 +61,7 @@ def counts() -> pd.DataFrame:
     return counted(catalogue(), PLACES, lambda one: one.place)
 
 
-@functools.lru_cache(maxsize=256)  # all of them: 130 kB each
+@functools.lru_cache(maxsize=2048)  # all of them, and all set apart: 130 kB each
 def view(background: Background) -> NDArray[np.uint8]:
     """The place's picture with a common mean and spread of light: (side, side, 3)."""
     everywhere = np.ones((SIDE, SIDE), dtype=np.bool_)
@@ -69,6 +70,17 @@ def view(background: Background) -> NDArray[np.uint8]:
 
 def _draw(place: str, name: str) -> Floats:
     return DRAWINGS[place](generator(0, "shape", name))
+
+
+def _drawn(groups: Sequence[int]) -> list[Background]:
+    return [
+        Background(
+            name := f"place/{place}-{group * PER_GROUP + number:02d}", place, name, group,
+            functools.partial(_draw, place, name),
+        )
+        for place in PLACES
+        for group, number in itertools.product(groups, range(PER_GROUP))
+    ]  # fmt: skip
 
 
 def _views() -> list[Background]:

@@ -2,14 +2,17 @@
 
 Every source (a photograph, a shape seed, a word) lies in one of ten groups, and a scene takes
 all it shows from one group. Groups 8 and 9 are the unseen pool. Each group holds every drawn
-kind equally often, so that pools differ in exemplars and not in kinds.
+kind equally often, so that pools differ in exemplars and not in kinds. Beside the catalogue there
+are groups set apart, from which a judge learns: other shape seeds and words, and, since installed
+packages hold no further photographs, those of the unseen pool, whose few faces are mixed too.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Protocol, TypeVar
 
@@ -33,6 +36,7 @@ from neuroattn.data.simulate.scene import CATEGORIES, Pool
 
 GROUPS: Final = 10
 UNSEEN_GROUPS: Final = (8, 9)
+APART_GROUPS: Final = tuple(range(GROUPS, GROUPS + 128))  # many, so that none is learned by heart
 DRAWINGS: Final = MappingProxyType(
     {
         "animal": exemplars_animals.DRAWINGS,
@@ -44,6 +48,7 @@ DRAWINGS: Final = MappingProxyType(
 )
 LUMINANCE: Final = (0.299, 0.587, 0.114)  # weights of red, green and blue
 _PER_GROUP: Final = MappingProxyType({"body": 2, "face": 3})  # drawn, of a kind; others 1
+_MIXED: Final = 10  # faces for each group that is set apart
 _SHAPES: Final = 0  # the seed of every shape: exemplars are the same in every dataset
 _MEAN, _DEVIATION = 0.5, 0.21  # of every exemplar's luminance inside the disc
 
@@ -74,20 +79,37 @@ class Exemplar:
 
 def pool_groups(pool: Pool) -> tuple[int, ...]:
     """Numbers of the groups that a pool may use."""
+    if pool is Pool.apart:
+        return APART_GROUPS
     held_out = pool is Pool.unseen
     return tuple(group for group in range(GROUPS) if (group in UNSEEN_GROUPS) is held_out)
 
 
 @functools.cache
 def catalogue() -> tuple[Exemplar, ...]:
-    """Every exemplar, in a fixed order."""
-    return (*_drawn(), *_faces(), *_crops(), *_words())
+    """Every exemplar of a dataset, in a fixed order."""
+    return (*_drawn(range(GROUPS)), *_faces(), *_crops(), *_words())
 
 
 @functools.cache
 def exemplars(category: str, group: int) -> tuple[Exemplar, ...]:
     """The exemplars of a category in one group."""
-    return tuple(one for one in catalogue() if (one.category, one.group) == (category, group))
+    members = _apart(group) if group in APART_GROUPS else catalogue()
+    return tuple(one for one in members if (one.category, one.group) == (category, group))
+
+
+@functools.cache
+def _apart(group: int) -> tuple[Exemplar, ...]:
+    """The exemplars of a group that is set apart."""
+    lender = photographs_of(group)
+    lent = [one for one in catalogue() if one.photograph and one.group == lender]
+    drawn = (*_drawn([group]), *_written(*words.apart(group), group))
+    return (*drawn, *(replace(one, group=group) for one in lent), *_mixed_faces(group))
+
+
+def photographs_of(group: int) -> int:
+    """The unseen group whose photographs a group that is set apart shares."""
+    return UNSEEN_GROUPS[group % len(UNSEEN_GROUPS)]
 
 
 class Drawable(Protocol):
@@ -120,7 +142,7 @@ def counted(
     """Sizes of a catalogue by category and pool: category pool sources exemplars photographs."""
     rows = []
     for category in categories:
-        for pool in Pool:
+        for pool in (Pool.seen, Pool.unseen):
             groups = pool_groups(pool)
             kept = [one for one in members if category_of(one) == category and one.group in groups]
             photographs = {one.source for one in kept if one.photograph}
@@ -130,7 +152,7 @@ def counted(
     return pd.DataFrame(rows, columns=columns)
 
 
-@functools.lru_cache(maxsize=1024)  # all of them: 49 kB each
+@functools.lru_cache(maxsize=8192)  # all of them, and those set apart: 49 kB each
 def patch(exemplar: Exemplar) -> NDArray[np.uint8]:
     """The exemplar's picture with a common mean and spread of light: (patch, patch, 3).
 
@@ -158,14 +180,13 @@ def luminance(pixels: Floats) -> Floats:
     return weighted
 
 
-def _drawn() -> list[Exemplar]:
+def _drawn(groups: Sequence[int]) -> list[Exemplar]:
     found = []
     for category, drawings in DRAWINGS.items():
         for kind in drawings:
             per_group = _PER_GROUP.get(category, 1)
-            for index in range(GROUPS * per_group):
-                name = f"{category}/{kind.replace(' ', '-')}-{index:02d}"
-                group = index // per_group
+            for group, number in itertools.product(groups, range(per_group)):
+                name = f"{category}/{kind.replace(' ', '-')}-{group * per_group + number:02d}"
                 make = functools.partial(_draw, category, kind, name)
                 known = _expression(name) if category == "face" else {}
                 found.append(Exemplar(name, category, kind, name, group, make, known=known))
@@ -192,6 +213,22 @@ def _faces() -> list[Exemplar]:
     ]  # fmt: skip
 
 
+def _mixed_faces(group: int) -> list[Exemplar]:
+    """Faces made of one to three of the held-out ones: those are only twenty."""
+    lent = [n for n in range(exemplars_photographs.FACES) if n % GROUPS in UNSEEN_GROUPS]
+    found = []
+    for number in range(_MIXED):
+        rng = generator(_SHAPES, "mixture", name := f"face/mixed-{group}-{number}")
+        chosen = rng.choice(lent, size=int(rng.integers(1, 4)), replace=False).tolist()
+        make = functools.partial(_mix, chosen, name)
+        found.append(Exemplar(name, "face", "face", name, group, make, photograph=True))
+    return found
+
+
+def _mix(chosen: Sequence[int], name: str) -> Floats:
+    return exemplars_photographs.mixed_face(chosen, generator(_SHAPES, "shape", name))
+
+
 def _crops() -> list[Exemplar]:
     found = []
     for number, (source, category, kind, square) in enumerate(exemplars_photographs.CROPS):
@@ -204,13 +241,17 @@ def _crops() -> list[Exemplar]:
 
 
 def _words() -> list[Exemplar]:
+    return [one for group, texts in enumerate(words.TEXTS) for one in _written(texts, 0, group)]
+
+
+def _written(texts: Sequence[str], first: int, group: int) -> list[Exemplar]:
+    """Renderings of words, numbered from ``first``."""
     found = []
-    for group, texts in enumerate(words.TEXTS):
-        for text in texts:
-            for index in range(words.RENDERINGS):
-                name = f"word/{text}-{index}"
-                make = functools.partial(_write, text, name)
-                found.append(Exemplar(name, "word", "word", f"word/{text}", group, make, text=text))
+    for text in texts:
+        for index in range(first, first + words.RENDERINGS):
+            name = f"word/{text}-{index}"
+            make = functools.partial(_write, text, name)
+            found.append(Exemplar(name, "word", "word", f"word/{text}", group, make, text=text))
     return found
 
 

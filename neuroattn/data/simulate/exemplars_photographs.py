@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -113,8 +114,31 @@ def cut(name: str, square: tuple[int, int, int], side: int) -> Floats:
 
 def face(index: int) -> Floats:
     """One of the `FACES` small photographs of faces, enlarged: (patch, patch, 3)."""
-    small = Image.fromarray(_faces()[index])
-    large = np.asarray(small.resize((PATCH, PATCH), Image.Resampling.BICUBIC))
+    return _enlarged(_faces()[index])
+
+
+def mixed_face(indices: Sequence[int], rng: np.random.Generator) -> Floats:
+    """The mean of some of these faces, which stand alike, in another light: (patch, patch, 3).
+
+    It is mirrored by chance, lit from a side, and seen a little askew.
+    """
+    mean: Floats = _faces()[list(indices)].mean(axis=0)
+    if rng.random() < 0.5:
+        mean = mean[:, ::-1]
+    at = np.linspace(-1, 1, len(mean), dtype=np.float32)
+    across, down = rng.uniform(-0.35, 0.35, size=2).astype(np.float32)
+    lit = Image.fromarray(mean * (1 + across * at[None, :]) * (1 + down * at[:, None]))
+    edge = float(len(mean))
+    corners = np.array([0, 0, 0, edge, edge, edge, edge, 0]) + rng.normal(0, 0.05 * edge, 8)
+    corners = np.clip(corners, 0, edge)
+    askew = lit.transform(
+        lit.size, Image.Transform.QUAD, corners.tolist(), Image.Resampling.BICUBIC
+    )
+    return _enlarged(np.asarray(askew))
+
+
+def _enlarged(face: Floats) -> Floats:
+    large = np.asarray(Image.fromarray(face).resize((PATCH, PATCH), Image.Resampling.BICUBIC))
     return np.repeat(np.clip(large, 0, 1)[..., None], 3, axis=2)
 
 

@@ -20,10 +20,15 @@ VERSION_NUMBER: Final = 2
 
 
 class Pool(StrEnum):
-    """Which source exemplars a scene may use: those for fitting, or those held out."""
+    """Which source exemplars a scene may use.
 
-    seen = "seen"
-    unseen = "unseen"
+    A judge of what others fitted to the seen ones learns from those set apart: drawings and words
+    that stand in no dataset, and the few photographs of the held-out ones.
+    """
+
+    seen = "seen"  # for fitting
+    unseen = "unseen"  # held out
+    apart = "apart"  # for a judge alone
 
 
 CATEGORIES: Final = ("animal", "body", "face", "food", "vehicle", "word")

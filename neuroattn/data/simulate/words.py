@@ -29,6 +29,24 @@ TEXTS: Final = (
     ("free", "ocean", "toys", "never", "six", "media", "warm", "zone"),
 )
 RENDERINGS: Final = 2
+#: Of the groups that are set apart, two for each; no dataset shows them.
+APART_TEXTS: Final = (
+    "about", "after", "again", "alarm", "album", "alive", "amber", "angle", "answer",
+    "april", "arena", "around", "atlas", "autumn", "bacon", "badge", "ballet", "bargain",
+    "battery", "before", "best", "bingo", "bitter", "bold", "bonus", "border", "bottle",
+    "bravo", "brief", "budget", "button", "cable", "calm", "camera", "candle", "canvas",
+    "carbon", "castle", "chance", "change", "chapel", "choice", "circle", "clean", "clever",
+    "closed", "cobalt", "code", "copper", "corner", "cotton", "credit", "custom", "daily",
+    "deluxe", "design", "desk", "detour", "diesel", "dinner", "disco", "domino", "double",
+    "dream", "early", "echo", "eleven", "energy", "engine", "enter", "every", "evening",
+    "extra", "famous", "fancy", "fiesta", "final", "first", "flash", "focus", "formula",
+    "frozen", "future", "garage", "gentle", "giant", "ginger", "global", "grand", "green",
+    "guest", "guitar", "handle", "happy", "harbor", "heavy", "hidden", "hollow", "humble",
+    "inside", "island", "ivory", "jungle", "junior", "kettle", "ladder", "large", "later",
+    "ledger", "letter", "limit", "linen", "little", "lobby", "local", "loud", "market",
+    "master", "matter", "mellow", "metal", "mild", "minor", "modern", "motel", "motion",
+    "narrow", "neon",
+)  # fmt: skip
 
 FONTS: Final = (
     "DejaVuSans-Bold", "DejaVuSerif-Bold", "DejaVuSansMono-Bold", "STIXGeneralBol", "DejaVuSans",
@@ -41,6 +59,15 @@ _BOARDS: Final[tuple[Colour, ...]] = (
     (0.97, 0.95, 0.88), (0.93, 0.93, 0.95), (0.98, 0.9, 0.55), (0.75, 0.88, 0.85),
 )  # fmt: skip
 _ROOM: Final = (1.62, 0.9)  # width and height of the text, of a patch 2 wide
+
+
+def apart(group: int) -> tuple[tuple[str, ...], int]:
+    """Words of a group that is set apart, and the number of the first rendering of each.
+
+    Numbers below stand in `TEXTS`; beyond, all words come again, rendered anew.
+    """
+    again, first = divmod(2 * (group - len(TEXTS)), len(APART_TEXTS))
+    return tuple(APART_TEXTS[first : first + 2]), again * RENDERINGS
 
 
 def render(text: str, rng: np.random.Generator) -> Floats:

@@ -66,7 +66,7 @@ _READING = (
     " are shown scenes that none of them learned from. Numbers under pictures are root mean squared"
     " differences to the nearest training scene, of pixels from 0 to 1; 0 would be a copy, and the"
     " distances of real held-out scenes say what is usual. The referee shares no weights with any"
-    " other model; its scenes are its own, of the drawings that the others learned from too."
+    " other model, and learned from drawings, words and photographs that no other learned from."
 )
 
 

@@ -4,11 +4,14 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from neuroattn.core.errors import ConfigError, InterruptedRunError, MissingDataError, StorageError
 from neuroattn.core.progress import Progress
+from neuroattn.data.simulate.exemplars import UNSEEN_GROUPS, pool_groups
+from neuroattn.data.simulate.scene import Pool
 from neuroattn.generators import build as building
 from neuroattn.generators.__main__ import main
 from neuroattn.generators.build import build, model_config, publish, score
@@ -138,13 +141,18 @@ def test_every_card_says_what_a_reader_must_know(models: Path, name: str) -> Non
     assert all(value == value for value in card["scores"].values()), "a score is not a number"
 
 
-def test_no_model_trained_on_an_unseen_source(models: Path) -> None:
+def test_no_model_is_asked_of_sources_that_it_learned_from_nor_the_judge_trained_on_others(
+    models: Path,
+) -> None:
+    shown: dict[tuple[str, bool], set[int]] = {}
     for folder in (models / "scenes").iterdir():
-        unseen = "-unseen-" in folder.name
-        import numpy as np
-
-        held_out = np.isin(np.load(folder / "group.npy"), (8, 9))
-        assert held_out.all() if unseen else not held_out.any(), folder.name
+        key = "judge" if folder.name.startswith("referee-") else "others", "-unseen-" in folder.name
+        shown.setdefault(key, set()).update(np.load(folder / "group.npy").tolist())
+    seen, held_out = set(pool_groups(Pool.seen)), set(UNSEEN_GROUPS)
+    assert shown["others", False] <= seen
+    assert shown["others", True] <= held_out
+    assert shown["judge", True] <= seen
+    assert shown["judge", False] <= set(pool_groups(Pool.apart))
 
 
 def test_publishing_copies_the_model_over_an_older_one(models: Path, tmp_path: Path) -> None:

@@ -51,6 +51,16 @@ def test_attributes_of_absent_things_do_not_count() -> None:
     assert task.loss(network, batch).item() == before
 
 
+def test_quarters_of_a_batch_are_seen_at_resolutions_of_their_own() -> None:
+    torch.manual_seed(0)
+    pixels = torch.rand(1, 3, 32, 32).expand(9, 3, 32, 32)
+    worse = RefereeTask(RefereeConfig(noise=0, coarsest=0.2)).worsened(pixels)
+    assert worse.shape == pixels.shape
+    spread = worse.std(dim=(1, 2, 3))
+    assert len(spread.unique()) >= 3
+    assert bool((spread <= pixels[0].std() + 1e-6).all())
+
+
 def test_pictures_made_worse_stay_pictures() -> None:
     torch.manual_seed(0)
     pixels = torch.rand(2, 3, 32, 32)

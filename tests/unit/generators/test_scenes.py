@@ -5,9 +5,14 @@ import pytest
 import torch
 
 from neuroattn.core.config import restore
-from neuroattn.data.simulate.exemplars import UNSEEN_GROUPS, catalogue
-from neuroattn.data.simulate.scene import CATEGORIES
-from neuroattn.generators.registry import MODELS, NearScenesConfig, ScenesConfig
+from neuroattn.data.simulate.exemplars import UNSEEN_GROUPS, catalogue, pool_groups
+from neuroattn.data.simulate.scene import CATEGORIES, Pool
+from neuroattn.generators.registry import (
+    MODELS,
+    NearScenesConfig,
+    RefereeScenesConfig,
+    ScenesConfig,
+)
 from neuroattn.generators.scenes import SceneSource, Side, scene_set, scene_sets
 
 CONFIG = ScenesConfig(small=6, large=4, held=4, chunk=4)
@@ -28,6 +33,21 @@ def test_sides_share_no_picture_and_no_unseen_source(cache) -> None:
         for one in sets[side]:
             unseen = np.isin(one.group, UNSEEN_GROUPS)
             assert unseen.all() if side is Side.unseen else not unseen.any()
+
+
+def test_the_judge_learns_from_sources_of_its_own_and_is_asked_of_those_of_the_others(
+    cache,
+) -> None:
+    config = RefereeScenesConfig(small=6, large=0, near=4, held=4, chunk=4)
+    for side in Side:
+        for one in scene_sets(cache, side, config, 0):
+            apart = np.isin(one.group, pool_groups(Pool.apart))
+            assert not apart.any() if side is Side.unseen else apart.all()
+            assert not np.isin(one.group, UNSEEN_GROUPS).any()
+    shared = scene_set(cache, "small", Side.train, ScenesConfig(small=6, held=4, chunk=4), 0)
+    own = scene_set(cache, "small", Side.train, config, 0)
+    assert own.folder != shared.folder, "kept pictures of one are never read for the other"
+    assert not np.array_equal(own.pixels, shared.pixels)
 
 
 def test_the_truth_belongs_to_the_pictures(cache) -> None:
@@ -71,6 +91,7 @@ def test_the_referee_s_scenes_are_its_own() -> None:
 
     streams = {name: model_config(name).scenes.stream for name in MODELS}
     assert [name for name, stream in streams.items() if stream == streams["referee"]] == ["referee"]
+    assert model_config("referee").scenes.apart
 
 
 def test_a_batch_mixes_layouts_at_one_size(cache) -> None:

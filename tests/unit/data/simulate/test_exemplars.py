@@ -48,7 +48,7 @@ def test_pools_share_no_source_no_exemplar_and_no_word() -> None:
     for field in ("source", "id", "text"):
         seen, unseen = (
             {getattr(one, field) for one in catalogue() if one.group in pool_groups(pool)} - {""}
-            for pool in Pool
+            for pool in (Pool.seen, Pool.unseen)
         )
         assert seen
         assert unseen
@@ -96,10 +96,41 @@ def test_drawn_faces_know_their_expression_and_photographs_do_not() -> None:
     assert not any(one.known for one in faces if one.photograph)
 
 
+def test_a_judge_s_exemplars_stand_in_no_set_for_fitting() -> None:
+    """Drawings and words are its own; of photographs it has those of the held-out pool."""
+    apart = [
+        one
+        for group in pool_groups(Pool.apart)
+        for one in (
+            *(one for category in CATEGORIES for one in exemplars(category, group)),
+            *(one for place in PLACES for one in backgrounds.backgrounds(place, group)),
+        )
+    ]
+    known = [*catalogue(), *backgrounds.catalogue()]
+    seen = {one.source for one in known if one.group in pool_groups(Pool.seen)}
+    unseen = {one.source for one in known if one.group in UNSEEN_GROUPS}
+    assert not {one.source for one in apart} & seen
+    shared = {one.source for one in apart} & unseen
+    assert shared == {one.source for one in known if one.photograph} & unseen
+    own = [one.id for one in apart if not one.photograph or "mixed" in one.id]
+    assert len(set(own)) == len(own) > 8000, "no rendering, drawing or mixture comes twice"
+
+
+def test_groups_set_apart_hold_every_category_place_and_drawn_kind() -> None:
+    drawn = {(one.category, one.kind) for one in catalogue() if not one.photograph}
+    for group in pool_groups(Pool.apart)[::9]:
+        here = [one for category in CATEGORIES for one in exemplars(category, group)]
+        assert drawn <= {(one.category, one.kind) for one in here}
+        assert {one.group for one in here} == {group}
+        assert all(len(backgrounds.backgrounds(place, group)) >= 2 for place in PLACES)
+    other, first = exemplars("animal", pool_groups(Pool.apart)[0]), exemplars("animal", 0)
+    assert np.abs(patch(other[0]).astype(int) - patch(first[0])).mean() > 1
+
+
 def test_words_are_no_names_of_things_or_places() -> None:
-    texts = [text for group in words.TEXTS for text in group]
+    texts = [text for group in words.TEXTS for text in group] + list(words.APART_TEXTS)
     named = {one.kind for one in catalogue()} | {*CATEGORIES, *PLACES}
-    assert len(set(texts)) == len(texts) == 80
+    assert len(set(texts)) == len(texts) == 80 + 128
     assert not set(texts) & {word for name in named for word in name.split()}
 
 

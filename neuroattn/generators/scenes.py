@@ -148,7 +148,7 @@ def in_words(config: ScenesConfig, *, drawn: bool = False) -> str:
     layouts = [drawn_layout(getattr(config, "near", 0))] if drawn else list(LAYOUTS)
     counts = {layout: getattr(config, layout, 0) for layout in layouts}
     kinds = "; ".join(f"{count} of {_kind(LAYOUTS[n])}" for n, count in counts.items() if count)
-    sources = "sources set apart" if getattr(config, "apart", False) else "seen sources"
+    sources = "sources set apart" if _pool(config, Side.train) is Pool.apart else "seen sources"
     return f"simulated scenes of {sources}: {kinds}"
 
 

@@ -227,8 +227,7 @@ def test_they_look_as_much_like_real_ones_of_their_kind_as_unguided_ones(
     name = parse(objective).slug.lower()
     ratio = lab.guided.metrics[f"objective.{name}.frechet_class.ratio"]
     assert ratio is not None
-    # Of 24 pictures it is no finer: EBA came to 1.04 with fits of one thread, to 1.11 of two.
-    assert ratio <= 1.15
+    assert ratio <= 1.1
 
 
 @pytest.mark.parametrize("number", range(len(OBJECTIVES)), ids=OBJECTIVES)

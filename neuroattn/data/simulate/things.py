@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from neuroattn.core.atomic import ensure_folder, read_json, storage_errors, write_json
 from neuroattn.core.errors import ConfigError
@@ -86,7 +87,8 @@ def simulate_things(folder: Path | str, design: Design | None = None, seed: int 
     ensure_folder(target.parent)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with storage_errors(target):
+        # Parameters decide every byte: not so where threads share out the sums of a product.
+        with storage_errors(target), threadpool_limits(limits=1):
             ensure_folder(temporary)
             _write(temporary, chosen, seed, made)
         publish(temporary, target, made, _recorded)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from neuroattn.core.atomic import (
     ensure_folder,
@@ -83,7 +84,8 @@ def simulate(
     ensure_folder(target.parent)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with storage_errors(target):
+        # Parameters decide every byte: not so where threads share out the sums of a product.
+        with storage_errors(target), threadpool_limits(limits=1):
             ensure_folder(temporary)
             _write(temporary, made, chosen)
         publish(temporary, target, made, _recorded)

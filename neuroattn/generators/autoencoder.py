@@ -180,6 +180,14 @@ def read(folder: Path, device: torch.device) -> Any:
     return vae.to(device).eval().requires_grad_(False)
 
 
+@torch.no_grad()
+def remade(vae: Any, pixels: Float[Tensor, "images 3 side side"]) -> Tensor:
+    """Pictures in [0, 1] as the autoencoder gives them back, on its device."""
+    latents = vae.encode(2 * pixels.to(vae.device) - 1).latent_dist.mode()
+    out: Tensor = vae.decode(latents).sample
+    return ((out + 1) / 2).clamp(0, 1)
+
+
 def to_latents(vae: Any, mean: Float[Tensor, "images channels rows columns"]) -> Tensor:
     """The encoder's mean, in the generator's units."""
     latents: Tensor = (mean - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from neuroattn.core.atomic import write_json
 from neuroattn.data.simulate.scene import CATEGORIES
 from neuroattn.generators.autoencoder import read as read_autoencoder
+from neuroattn.generators.autoencoder import remade
 from neuroattn.generators.chunks import Arrays
 from neuroattn.generators.embeddings import embeddings
 from neuroattn.generators.exemplars import exemplar_scores, exemplars
@@ -205,7 +206,10 @@ def _denoiser(config: GeneratorConfig, channels: int, side: int, dim: int) -> De
 
 
 def _scores(made: LatentDiffusion, config: GeneratorConfig, place: Workplace) -> dict[str, float]:
-    """What the referee says of pictures generated from held-out captions, and of real ones."""
+    """What the referee says of pictures generated from held-out captions, and of real ones.
+
+    ``remade`` are the real ones through the autoencoder, which bounds what can be drawn.
+    """
     referee, space = place.needed("referee"), place.needed("space")
     sets = drawn_sets(place.cache, config.scenes, config.seed)
     vectors = embeddings(sets[Side.train], space, place.identity_of("space"), config.scenes.chunk)
@@ -229,7 +233,8 @@ def _scores(made: LatentDiffusion, config: GeneratorConfig, place: Workplace) ->
             ]
         )
         real = to_unit(one.pixels[:count]).to(pictures.device)
-        for name, shown in (("generated", pictures), ("real", real)):
+        again = torch.cat([remade(made.vae, part) for part in torch.split(real, _JUDGED_AT_ONCE)])
+        for name, shown in (("generated", pictures), ("remade", again), ("real", real)):
             got = judged(referee.judge(shown)["presence"].cpu(), one.presence[:count])
             with torch.no_grad():
                 seen = space.encode_image(shown).cpu().numpy()

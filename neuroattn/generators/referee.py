@@ -8,7 +8,7 @@ the evidence is, so that those of two things do not mix.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,12 +16,14 @@ from typing import Any, Final
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from neuroattn.core.atomic import read_json, write_json
 from neuroattn.data.simulate.scene import CATEGORIES, PLACES
+from neuroattn.generators.autoencoder import remade
 from neuroattn.generators.making import (
     Made,
     Maker,
@@ -32,12 +34,23 @@ from neuroattn.generators.making import (
     trained,
 )
 from neuroattn.generators.registry import RefereeConfig
-from neuroattn.generators.scenes import JUDGED, SceneSource, Side, fitted, in_words, scene_sets
+from neuroattn.generators.scenes import (
+    JUDGED,
+    SceneSet,
+    SceneSource,
+    Side,
+    drawn_layout,
+    fitted,
+    in_words,
+    scene_sets,
+)
 from neuroattn.training.batches import Batch, EvaluationLoader
+from neuroattn.training.sampler import Indices
 from neuroattn.training.selection import SelectionSet, TrainingData
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 _SHARPNESS = 4.0  # of the soft maximum: large is the maximum, small the mean
+_CELLS = 8  # to a side, of the field that bends pictures: as coarse as latents usually are
 #: Sizes at which it judges, as shares of `side`: it learned from both layouts at one size.
 LOOKS: Final = (1.0, 1.2)
 
@@ -114,10 +127,16 @@ class RefereeTask:
         }
 
     def worsened(self, pixels: Tensor) -> Tensor:
-        """Pictures at random resolutions, a quarter of a batch alike, and with random noise."""
+        """Pictures at random resolutions, a quarter of a batch alike, and with random noise.
+
+        Every other one is bent and stained as well: what is drawn from a few latents has edges,
+        but they are not where they should be.
+        """
         side = pixels.shape[-1]
+        shown = pixels.clone()
+        shown[::2] = stained(bent(shown[::2], self.config.warp), self.config.stain)
         shares = torch.empty(4).uniform_(self.config.coarsest, 1).tolist()
-        parts = zip(pixels.chunk(4), shares, strict=False)
+        parts = zip(shown.chunk(4), shares, strict=False)
         rough = torch.cat(
             [fitted(fitted(part, max(8, round(share * side))), side) for part, share in parts]
         )
@@ -159,6 +178,57 @@ def _together(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
+def bent(pixels: Float[Tensor, "images 3 side side"], amount: float) -> Tensor:
+    """Pictures pulled about by a smooth random field of `_CELLS` x `_CELLS` displacements.
+
+    Parameters
+    ----------
+    amount : largest deviation of a displacement, of the side; each picture draws its own.
+    """
+    deviation = 2 * amount * torch.rand(len(pixels), 1, 1, 1)  # the grid below is 2 wide
+    field = _smooth(deviation * torch.randn(len(pixels), 2, _CELLS, _CELLS), pixels)
+    still = torch.eye(2, 3).expand(len(pixels), 2, 3)
+    grid = functional.affine_grid(still, list(pixels.shape), align_corners=False).to(pixels)
+    moved = grid + field.permute(0, 2, 3, 1)
+    return functional.grid_sample(pixels, moved, padding_mode="border", align_corners=False)
+
+
+def stained(pixels: Float[Tensor, "images 3 side side"], amount: float) -> Tensor:
+    """Pictures with smooth random colour of half the size of `bent`'s cells.
+
+    Parameters
+    ----------
+    amount : largest deviation, of pixels in [0, 1]; each picture draws its own.
+    """
+    deviation = amount * torch.rand(len(pixels), 1, 1, 1)
+    blots = deviation * torch.randn(len(pixels), 3, 2 * _CELLS, 2 * _CELLS)
+    return (pixels + _smooth(blots, pixels)).clamp(0, 1)
+
+
+def _smooth(field: Tensor, pixels: Tensor) -> Tensor:
+    """A coarse field at the size of the pictures."""
+    size = pixels.shape[-2:]
+    return functional.interpolate(field, size=size, mode="bicubic").to(pixels)
+
+
+def even_odds(network: RefereeNetwork, shares: NDArray[Any]) -> None:
+    """Move evidence so that a category counts as likely to be there as not, before any look.
+
+    Without it a network expects what was rare in training to be rare, and when in doubt misses
+    it: a quarter of the training pictures show a given category.
+
+    Parameters
+    ----------
+    shares : (categories,) of the training pictures that show each.
+
+    Source: Menon et al. 2021, section 4.1: post-hoc adjustment of the logits.
+    """
+    prior = torch.from_numpy(np.clip(shares, 1e-3, 1 - 1e-3))
+    with torch.no_grad():
+        assert network.evidence.bias is not None
+        network.evidence.bias -= torch.logit(prior).to(network.evidence.bias)
+
+
 class Looks(nn.Module):
     """A network's mean answer to pictures of any size over `LOOKS`.
 
@@ -183,7 +253,10 @@ class Referee:
 
     @torch.no_grad()
     def judge(self, pixels: Float[Tensor, "images 3 height width"]) -> dict[str, Tensor]:
-        """Probability of each category and place, and the attributes, for pixels in [0, 1]."""
+        """Probability of each category and place, and the attributes, for pixels in [0, 1].
+
+        Categories are judged at even odds (`even_odds`).
+        """
         out = self.network(pixels)
         return {
             "presence": torch.sigmoid(out["presence"]),
@@ -192,18 +265,37 @@ class Referee:
         }
 
 
+class Remade(SceneSource):
+    """Scenes as an autoencoder gives them back: generated pictures whose content is known."""
+
+    def __init__(self, sets: Sequence[SceneSet], side: int, vae: Any) -> None:
+        super().__init__(sets, side)
+        self.vae = vae
+
+    def batch(self, indices: Indices, rng: np.random.Generator) -> Batch:
+        """Scenes ``indices``, made again."""
+        given = super().batch(indices, rng)
+        return {**given, "pixels": remade(self.vae, given["pixels"]).cpu()}
+
+
 def evaluated(referee: Referee, config: RefereeConfig, place: Workplace) -> dict[str, float]:
-    """Scores on held-out scenes by layout, of its own sources and of those that others learned."""
+    """Scores on held-out scenes by layout, of its own sources and of those that others learned.
+
+    ``remade`` are those of the layout that a generator draws, through the autoencoder.
+    """
     found: dict[str, float] = {}
-    task = RefereeTask(config)
+    task, vae = RefereeTask(config), place.needed("autoencoder")
     for side in (Side.held, Side.unseen):
         for one in scene_sets(place.cache, side, config.scenes, config.seed):
-            source = SceneSource([one], one.pixels.shape[1])
-            loader = EvaluationLoader(source, config.training.batch_size, place.device)
-            with torch.no_grad():
-                got = task.evaluate(referee.network, loader)
-            prefix = f"{side.value}.{one.called}"
-            found |= {f"{prefix}.{name}": value for name, value in got.items()}
+            pixels = one.pixels.shape[1]
+            sources = {one.called: SceneSource([one], pixels)}
+            if one.layout == drawn_layout(config.scenes.near):
+                sources["remade"] = Remade([one], pixels, vae)
+            for called, source in sources.items():
+                loader = EvaluationLoader(source, config.training.batch_size, place.device)
+                with torch.no_grad():
+                    got = task.evaluate(referee.network, loader)
+                found |= {f"{side.value}.{called}.{name}": value for name, value in got.items()}
     return found
 
 
@@ -220,6 +312,7 @@ def train(config: RefereeConfig, place: Workplace) -> Made:
     )
     network: Any = seeded(config, lambda: RefereeNetwork(config.widths))
     outcome = trained(network, RefereeTask(config), data, config, place)
+    even_odds(network, np.concatenate([one.presence for one in seen.sets]).mean(axis=0))
 
     def save(folder: Path) -> None:
         write_json(folder / CONFIG, {"model_type": "neuroattn_referee", **_shape(config)})

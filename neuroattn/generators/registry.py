@@ -116,6 +116,12 @@ class RefereeConfig(ModelConfig):
         check=lambda x: 0.1 <= x <= 1,
         must="be from 0.1 to 1",
     )
+    warp: float = share_below_one(
+        0.035, "Largest deviation, of the side, by which training bends a half of the pictures."
+    )
+    stain: float = share_below_one(
+        0.12, "Largest deviation of the blots on those, of pixels in [0, 1]."
+    )
     attribute_weight: float = at_least(1.0, "Weight of the attributes' squared error.", 0)
 
 
@@ -221,11 +227,11 @@ class GeneratorConfig(NearModelConfig):
 MODELS = Registry(
     "model",
     {
-        "referee": Entry(RefereeConfig, "neuroattn.generators.referee:MAKER"),
         "space": Entry(SpaceConfig, "neuroattn.generators.space:MAKER"),
         "captioner": Entry(CaptionerConfig, "neuroattn.generators.captioner:MAKER"),
         "autoencoder": Entry(AutoencoderConfig, "neuroattn.generators.autoencoder:MAKER"),
         "tiny_autoencoder": Entry(TinyAutoencoderConfig, "neuroattn.generators.tiny:MAKER"),
+        "referee": Entry(RefereeConfig, "neuroattn.generators.referee:MAKER"),
         "generator": Entry(GeneratorConfig, "neuroattn.generators.diffusion:MAKER"),
     },
 )
@@ -235,8 +241,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "tiny_autoencoder": ("autoencoder",),
     "generator": ("space", "autoencoder", "tiny_autoencoder"),
 }
-#: And is scored by these, which may come later: they decide nothing of it but its scores.
-JUDGES: dict[str, tuple[str, ...]] = {"generator": ("referee",)}
+#: And is scored with these, which may come later: they decide nothing of it but its scores.
+JUDGES: dict[str, tuple[str, ...]] = {"referee": ("autoencoder",), "generator": ("referee",)}
 
 
 @dataclass(kw_only=True)

@@ -30,6 +30,7 @@ from neuroattn.core.sections import RuntimeConfig
 from neuroattn.core.stage import StageContext, StageResult
 from neuroattn.data.simulate.scene import CATEGORIES
 from neuroattn.features.backbones import choose_device, exact_kernels
+from neuroattn.generators.autoencoder import remade
 from neuroattn.generators.cards import CARD, EMBEDDED, how_to_build, identity, read_card
 from neuroattn.generators.loading import files_of, load
 from neuroattn.generators.registry import MODELS, NearScenesConfig, ShowcaseConfig
@@ -174,15 +175,10 @@ class Show:
         )  # fmt: skip
         return pixels.float().clamp(0, 1)
 
-    @torch.no_grad()
     def _remade(self, pixels: Pixels) -> Pixels | None:
         """Pictures as the autoencoder gives them back: no generator behind it can do better."""
         vae = self.model("autoencoder")
-        if vae is None:
-            return None
-        latents = vae.encode(2 * pixels.to(vae.device) - 1).latent_dist.mode()
-        out: Tensor = vae.decode(latents).sample
-        return ((out.cpu() + 1) / 2).clamp(0, 1)
+        return None if vae is None else remade(vae, pixels).cpu()
 
     @torch.no_grad()
     def _add(self, rows: list[Row], kind: str, pixels: Pixels) -> None:

@@ -87,6 +87,8 @@ def test_a_finished_model_is_judged_again_and_stays_as_it_is(models: Path, tmp_p
     real = {name: value for name, value in card["scores"].items() if ".real." in name}
     assert real
     assert {name: again["scores"][name] for name in real} == real  # the same judge, the same scenes
+    remade = {name: again["scores"][name.replace(".real.", ".remade.")] for name in real}
+    assert remade != real  # what the autoencoder makes of them
 
 
 def test_the_referee_is_judged_again_to_the_same_scores(models: Path, tmp_path: Path) -> None:

@@ -1,12 +1,27 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import torch
 
 from neuroattn.data.simulate.scene import CATEGORIES
+from neuroattn.generators import referee as referees
 from neuroattn.generators.loading import load
-from neuroattn.generators.referee import LOOKS, RefereeNetwork, RefereeTask, scores
+from neuroattn.generators.making import Workplace
+from neuroattn.generators.referee import (
+    LOOKS,
+    Referee,
+    RefereeNetwork,
+    RefereeTask,
+    bent,
+    even_odds,
+    scores,
+    stained,
+)
 from neuroattn.generators.registry import RefereeConfig
-from neuroattn.generators.scenes import fitted
+from neuroattn.generators.scenes import Side, fitted, scene_sets
+from tests.unit.generators.tiny_models import tiny_config
 
 
 def _truth() -> dict[str, torch.Tensor]:
@@ -54,7 +69,8 @@ def test_attributes_of_absent_things_do_not_count() -> None:
 def test_quarters_of_a_batch_are_seen_at_resolutions_of_their_own() -> None:
     torch.manual_seed(0)
     pixels = torch.rand(1, 3, 32, 32).expand(9, 3, 32, 32)
-    worse = RefereeTask(RefereeConfig(noise=0, coarsest=0.2)).worsened(pixels)
+    alone = RefereeConfig(noise=0, coarsest=0.2, warp=0, stain=0)
+    worse = RefereeTask(alone).worsened(pixels)
     assert worse.shape == pixels.shape
     spread = worse.std(dim=(1, 2, 3))
     assert len(spread.unique()) >= 3
@@ -68,6 +84,77 @@ def test_pictures_made_worse_stay_pictures() -> None:
     assert worse.shape == pixels.shape
     assert 0 <= float(worse.min()) <= float(worse.max()) <= 1
     assert not torch.equal(worse, pixels)
+
+
+def test_every_other_picture_is_bent_and_stained() -> None:
+    torch.manual_seed(0)
+    pixels = torch.rand(6, 3, 32, 32)
+    before = pixels.clone()
+    worse = RefereeTask(RefereeConfig(noise=0, coarsest=1)).worsened(pixels)
+    torch.testing.assert_close(worse[1::2], pixels[1::2], rtol=0, atol=1e-6)
+    assert bool(((worse - pixels)[::2].abs().amax(dim=(1, 2, 3)) > 0.05).all())
+    assert torch.equal(pixels, before)
+
+
+def test_bending_moves_pixels_smoothly_by_a_share_of_the_side() -> None:
+    torch.manual_seed(0)
+    side, count = 64, 400
+    ramp = torch.linspace(0, 1, side).expand(count, 3, side, side)  # a pixel's value is its place
+    torch.testing.assert_close(bent(ramp, 0.0), ramp, rtol=0, atol=1e-6)
+    moved = (bent(ramp, 0.02) - ramp)[:, 0, 16:48, 16:48]  # away from the border
+    # Deviations are uniform up to 0.02, so their root mean square is that over root 3; between
+    # its cells the field is somewhat flatter.
+    assert 0.6 < float(moved.square().mean().sqrt()) / (0.02 / 3**0.5) < 1.05
+    steps = moved.diff(dim=2).square().mean() / moved.square().mean()
+    assert float(steps) < 0.1  # of white noise it would be 2
+    torch.testing.assert_close(moved.mean(), torch.tensor(0.0), rtol=0, atol=1e-3)
+    columns = bent(ramp.transpose(2, 3), 0.02)[:, 0, 16:48, 16:48]  # down as well as across
+    assert float((columns - ramp.transpose(2, 3)[:, 0, 16:48, 16:48]).std()) > 0.005
+
+
+def test_stains_are_smooth_colour() -> None:
+    torch.manual_seed(0)
+    grey = torch.full((400, 3, 64, 64), 0.5)
+    torch.testing.assert_close(stained(grey, 0.0), grey)
+    added = stained(grey, 0.09) - 0.5
+    assert 0.6 < float(added.square().mean().sqrt()) / (0.09 / 3**0.5) < 1.05
+    assert float(added.diff(dim=3).square().mean() / added.square().mean()) < 0.4
+    assert float((added[:, 0] * added[:, 1]).mean()) < 0.1 * float(added.square().mean())
+
+
+def test_even_odds_take_the_share_of_training_pictures_out_of_a_verdict() -> None:
+    torch.manual_seed(0)
+    network, pixels = RefereeNetwork([4, 4]).eval(), torch.rand(3, 3, 32, 32)
+    shares = np.array([0.5, 0.25, 0.1, 0.9, 0.5, 0.01])
+    with torch.no_grad():
+        before = network(pixels)
+        even_odds(network, shares)
+        after = network(pixels)
+    prior = torch.from_numpy(np.log(shares / (1 - shares))).float()
+    # One that knows nothing says the share; at even odds it says one half.
+    assert torch.allclose(after["presence"], before["presence"] - prior, atol=1e-5)
+    for other in ("attributes", "place"):
+        assert torch.allclose(after[other], before[other], atol=1e-5)
+    even_odds(network, np.array([0, 1, 0, 1, 0, 1.0]))  # in every picture, or in none
+    assert bool(torch.isfinite(network.evidence.bias).all())
+
+
+def test_what_is_saved_judges_at_even_odds(models, tmp_path, monkeypatch) -> None:
+    """Nothing is trained here, so that the weights before are known."""
+    config = tiny_config("referee")
+    outcome = SimpleNamespace(steps=0)
+    monkeypatch.setattr(referees, "trained", lambda *given: outcome)
+    made = referees.train(config, Workplace(models, "referee"))
+    made.save(tmp_path)
+    sets = scene_sets(models / "scenes", Side.train, config.scenes, config.seed)
+    share = np.concatenate([one.presence for one in sets]).mean(axis=0)
+    first = referees.seeded(config, lambda: RefereeNetwork(config.widths))
+    pixels = torch.rand(4, 3, 32, 32)
+    plain = Referee(first, config.side).judge(pixels)["presence"]
+    saved = referees.read(tmp_path, torch.device("cpu")).judge(pixels)["presence"]
+    prior = torch.from_numpy(np.log(share / (1 - share))).float()
+    assert torch.allclose(torch.logit(saved), torch.logit(plain) - prior, atol=0.02)  # in halves
+    assert float(prior.abs().min()) > 0.2
 
 
 def test_it_judges_pictures_of_any_size(models) -> None:

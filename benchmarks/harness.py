@@ -176,7 +176,11 @@ def commit() -> str:
 
     def git(*words: str) -> str:
         return subprocess.run(
-            ["git", *words], cwd=REPOSITORY, capture_output=True, text=True, check=False
+            ["git", "--no-optional-locks", *words],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=False,
         ).stdout.strip()
 
     dirty = " with changes" if git("status", "--porcelain", "neuroattn") else ""

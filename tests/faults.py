@@ -24,13 +24,18 @@ import pytest
 from tests.chain import Ran
 
 Action = Callable[[], int]
+Then = Callable[[], object]
 
 
 class Points:
-    """Counts points below ``root`` whose path has ``word``; kills this process at point ``at``."""
+    """Counts points below ``root`` whose path has ``word``; kills this process at point ``at``.
 
-    def __init__(self, root: Path, at: int | None, word: str = "") -> None:
+    Or does ``then`` there, once.
+    """
+
+    def __init__(self, root: Path, at: int | None, word: str = "", then: Then | None = None):
         self.root, self.at, self.word, self.count = str(root), at, word, 0
+        self._then = then or _die
         self._fsync, self._write = os.fsync, Path.write_bytes
 
     def install(self) -> None:
@@ -67,7 +72,11 @@ class Points:
             return
         self.count += 1
         if self.count == self.at:
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._then()
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def start_child(action: Action) -> int:

@@ -77,7 +77,11 @@ def _commit(root: Path) -> str:
     def git(*words: str) -> str:
         try:
             ran = subprocess.run(
-                ["git", *words], cwd=root, capture_output=True, text=True, check=False
+                ["git", "--no-optional-locks", *words],
+                cwd=root,
+                capture_output=True,
+                text=True,
+                check=False,
             )
         except OSError:
             return ""

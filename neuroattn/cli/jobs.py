@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Iterator
@@ -39,6 +41,9 @@ from neuroattn.pipeline.status import RESULTS
 log = logging.getLogger("neuroattn.cli")
 
 SIGNALLED = (EXIT_SIGINT, EXIT_SIGTERM)
+
+# Seconds until a signal that Python lost is sent once more: what swallowed it has ended by then.
+AGAIN_AFTER = 0.05
 
 # With this code submitit leaves a job that it has put back into the queue.
 REQUEUED = -1
@@ -133,19 +138,39 @@ def _keep_traceback(record: Path, number: int) -> None:
         handle.write(f"job {number} failed\n{text}")
 
 
+class _Stopped(SystemExit):
+    """SIGTERM came."""
+
+
 @contextmanager
 def leave_on_sigterm() -> Iterator[None]:
-    """Make SIGTERM unwind like Ctrl-C, so that claims are released and temporaries removed."""
+    """Make SIGTERM unwind like Ctrl-C, so that claims are released and temporaries removed.
+
+    A signal that meets a destructor, or a callback of the garbage collector, would be lost:
+    Python reports what is raised there and goes on. It is then sent once more.
+    """
 
     def handler(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+        raise _Stopped(128 + number)
+
+    def report(lost: sys.UnraisableHookArgs) -> None:
+        if isinstance(lost.exc_value, _Stopped):
+            again.append(threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), signal.SIGTERM)))
+            again[-1].start()
+        else:
+            report_before(lost)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    again: list[threading.Timer] = []
     before = signal.signal(signal.SIGTERM, handler)
+    report_before, sys.unraisablehook = sys.unraisablehook, report
     try:
         yield
     finally:
+        for timer in again:
+            timer.cancel()
+        sys.unraisablehook = report_before
         # None stands for a handler that was not installed from Python.
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

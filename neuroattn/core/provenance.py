@@ -46,9 +46,11 @@ def code_state() -> dict[str, Any]:
 
 
 def _git(root: Path, *arguments: str) -> str:
+    # A status that may refresh the index takes its lock, which a stage that is stopped would leave.
+    words = ["git", "--no-optional-locks", "-C", str(root), *arguments]
     try:
         run = subprocess.run(
-            ["git", "-C", str(root), *arguments],
+            words,
             capture_output=True,
             text=True,
             timeout=10,

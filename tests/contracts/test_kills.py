@@ -19,7 +19,7 @@ from neuroattn.core.claims import claim, owner_of
 from neuroattn.pipeline.build import run_stage
 from neuroattn.pipeline.stages import catalogue
 from tests.chain import SOME, config, fast_alone, neuroattn, node, payloads, with_parents, words
-from tests.faults import count_points, run_killed, start_child, wait_for
+from tests.faults import Points, count_points, run_killed, start_child, wait_for
 
 SIGTERMED = 128 + signal.SIGTERM
 
@@ -150,7 +150,14 @@ def test_a_busy_artefact_is_left_with_its_own_code(tiny_data: Path, tmp_path: Pa
 
 def test_sigterm_releases_the_claim(tiny_data: Path, all_root: Path, tmp_path: Path) -> None:
     folder = node("features", tiny_data, tmp_path).folder
-    child = start_child(_command("features", tiny_data, tmp_path))
+    command = _command("features", tiny_data, tmp_path)
+
+    def held() -> int:
+        """Stand still at the first file of the artefact, so that the signal is never late."""
+        Points(tmp_path, 1, f"{folder.name}/config.yaml", then=lambda: time.sleep(60)).install()
+        return command()
+
+    child = start_child(held)
     deadline = time.monotonic() + 60
     while not list(folder.glob(".claim/0*.json")) and time.monotonic() < deadline:
         time.sleep(0.005)

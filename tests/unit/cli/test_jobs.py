@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -130,6 +132,42 @@ class TestSigterm:
             stopped()
         assert leaving.value.code == 143
         assert signal.getsignal(signal.SIGTERM) is before
+
+    def test_a_destructor_does_not_swallow_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        ended: list[str] = []
+        monkeypatch.setattr(sys, "unraisablehook", hook := lambda _: ended.append("only reported"))
+
+        class Dying:
+            def __del__(self) -> None:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0)  # here the handler raises, and Python goes on all the same
+                ended.append("not reached")
+
+        def stopped() -> None:
+            with leave_on_sigterm():
+                Dying()
+                time.sleep(10)
+                ended.append("the whole time")
+
+        with pytest.raises(SystemExit) as leaving:
+            stopped()
+        assert leaving.value.code == 143
+        assert ended == []
+        assert sys.unraisablehook is hook
+
+    def test_what_else_a_destructor_raises_is_reported_as_before(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reported: list[Any] = []
+        monkeypatch.setattr(sys, "unraisablehook", lambda lost: reported.append(lost.exc_type))
+
+        class Dying:
+            def __del__(self) -> None:
+                raise KeyError
+
+        with leave_on_sigterm():
+            Dying()
+        assert reported == [KeyError]
 
     def test_in_a_thread_nothing_is_trapped(self) -> None:
         seen = []

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -40,3 +43,25 @@ def test_a_machine_without_git_has_no_commit_either(
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "a" / "b" / "provenance.py"))
     monkeypatch.setenv("PATH", "")
     assert code_state()["commit"] is None
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_looking_at_a_checkout_does_not_write_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True
+        )
+
+    (tmp_path / "file").write_text("a")
+    git("init", "-q")
+    git("add", "file")
+    git("commit", "-q", "-m", "a")
+    os.utime(tmp_path / "file", (1, 1))  # git status would note this in the index
+    index = (tmp_path / ".git" / "index").read_bytes()
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "a" / "b" / "provenance.py"))
+    found = code_state()
+    assert len(found["commit"]) == 40
+    assert found["dirty"] is False
+    assert (tmp_path / ".git" / "index").read_bytes() == index

@@ -219,10 +219,29 @@ def gathered(values: Tensor) -> Tensor:
         return values
     if distributed.get_world_size() == 1:
         return values
-    if not values.is_floating_point():
-        parts = [torch.empty_like(values) for _ in range(distributed.get_world_size())]
-        distributed.all_gather(parts, values.contiguous())
-        return torch.cat(parts)
-    from torch.distributed.nn.functional import all_gather
+    return _Gathered.apply(values)  # type: ignore[no-untyped-call,no-any-return]
 
-    return torch.cat(all_gather(values.contiguous()))  # type: ignore[no-untyped-call]
+
+class _Gathered(torch.autograd.Function):
+    """Rows of all processes; a row's gradient is the sum of what all processes ask of it.
+
+    As in torch.distributed.nn, which torch is giving up; here with one sum for all processes.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        from torch import distributed
+
+        ctx.rows, values = len(values), values.contiguous()
+        parts = [torch.empty_like(values) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(parts, values)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        from torch import distributed
+
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        first = distributed.get_rank() * ctx.rows
+        return total[first : first + ctx.rows]

@@ -41,6 +41,8 @@ def describe(file: Path, now: datetime) -> tuple[str, bool]:
 
 def is_whole(config: pytest.Config, status: int) -> bool:
     """Whether every slow test was asked for, and the run came to its end."""
+    if hasattr(config, "workerinput"):
+        return False  # one of several processes, which knows its own share only
     option = config.option
     asked = option.markexpr == "slow" and not option.keyword and not option.collectonly
     everywhere = config.args_source is pytest.Config.ArgsSource.TESTPATHS

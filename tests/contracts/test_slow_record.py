@@ -52,6 +52,19 @@ def test_a_whole_slow_run_leaves_its_counts(tmp_path: Path) -> None:
     assert "1 failed" in describe(tmp_path / NAME, datetime.now(UTC))[0]
 
 
+def test_it_is_written_once_whatever_the_number_of_processes(tmp_path: Path) -> None:
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "--allow-empty", "-m", "a"]):
+        named = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", *named, *words], cwd=tmp_path, check=True)
+        (tmp_path / "tests").mkdir(exist_ok=True)
+        (tmp_path / NAME).write_text("{}")
+    run(tmp_path, "-p", "xdist.plugin", "-n", "2", "-m", "slow")
+    found = json.loads((tmp_path / NAME).read_text())
+    assert (found["passed"], found["failed"], found["skipped"]) == (1, 1, 1)
+    # A worker's own record would be a change to what the controller finds committed.
+    assert len(found["commit"]) == 40
+
+
 @pytest.mark.parametrize(
     "words",
     [
